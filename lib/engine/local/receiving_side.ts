@@ -15,7 +15,7 @@ import type { UpTrackIntervalFigures } from "../../media/layer/interval_figures.
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { TransportFeedbackRecorder } from "../../media/up/transport_feedback.ts";
 import type { LoudestRooms } from "../../media/up/loudest_audio.ts";
-import { UpTrack } from "../../media/up/up_track.ts";
+import { MAX_LAYERS, UpTrack } from "../../media/up/up_track.ts";
 import { readTransportSequence } from "../../wire/header_extensions.ts";
 import { ReportBlock } from "../../wire/rtcp.ts";
 import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
@@ -42,8 +42,6 @@ import { StreamDemux } from "./stream_demux.ts";
  * minimum would starve publishers of RTT.
  */
 const REPORT_INTERVAL_MS = 1_000;
-/** Simulcast layers of a track at most. */
-const MAX_LAYERS = 3;
 /**
  * Our SSRC in RTCP to publishers. We send no RTP there, so any value does; libwebrtc uses 1 too
  * (`media/engine/webrtc_video_engine.cc`).

@@ -13,7 +13,7 @@ import type { CodecParameters, ReceiveSection, SpatialLayer } from "../../base/m
 import type { FanOutBatch } from "../../media/packet/fan_out_batch.ts";
 import { SLOT_BYTES } from "../../media/layer/packet_cache.ts";
 import type { LoudestRooms } from "../../media/up/loudest_audio.ts";
-import { UpTrack } from "../../media/up/up_track.ts";
+import { MAX_LAYERS, UpTrack } from "../../media/up/up_track.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { RelayMember, RelayOutput } from "./relay_output.ts";
@@ -34,7 +34,6 @@ import {
   STATE_WORDS,
 } from "./relay_records.ts";
 
-const MAX_LAYERS = 3;
 const NOT_OFFERED = -1;
 const UNKNOWN_EPOCH = -1;
 /** Bytes a packet is copied out of the ring to. */

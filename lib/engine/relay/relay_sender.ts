@@ -17,7 +17,7 @@ import { NO_WISH, wishWithin } from "../../media/packet/layer_wish.ts";
 import type { PacketCache } from "../../media/layer/packet_cache.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../../media/layer/rtcp_clock.ts";
 import type { SourcePacket } from "../../media/packet/source_packet.ts";
-import type { UpTrack } from "../../media/up/up_track.ts";
+import { MAX_LAYERS, type UpTrack } from "../../media/up/up_track.ts";
 import { extendSeq } from "../../wire/seq.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import { ALL_SPATIAL, type CrossingTrack } from "./hop_allocation.ts";
@@ -36,7 +36,6 @@ import {
 } from "./relay_records.ts";
 import type { RelayMember, RelayOutput } from "./relay_output.ts";
 
-const MAX_LAYERS = 3;
 const ALL_LAYERS = 0b111;
 /**
  * Over a channel that loses, so many bytes are sent again for each that was sent, and as many saved

@@ -36,7 +36,8 @@ import { UpTrackCondition } from "./up_track_condition.ts";
 import { MIN_INTERVAL_MS } from "../layer/nack_tracker.ts";
 import { SILENCE_PACKETS, UpTrackLayer, type UpTrackLayerStats } from "../layer/up_track_layer.ts";
 
-const MAX_LAYERS = 3;
+/** Simulcast layers of a track at most. */
+export const MAX_LAYERS = 3;
 /** Round trip to the publisher until one is measured, ms. */
 const DEFAULT_RTT_MS = 70;
 /** Weight of a new round-trip measurement. */
