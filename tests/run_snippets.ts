@@ -14,8 +14,8 @@ import assert from "node:assert/strict";
 import { PAGES } from "../build/site/contents.ts";
 import { mintToken } from "./support/process/access_tokens.ts";
 import { cargoPath, goPath } from "./support/process/e2e_requirements.ts";
-import { codeOf, type PageCode } from "./support/process/page_code.ts";
-import { startRoomwire, TEST_KEY, TEST_SECRET } from "./support/process/roomwire_process.ts";
+import { codeOf, filledIn, type PageCode, placeOf } from "./support/process/page_code.ts";
+import { type RoomwireProcess, startRoomwire } from "./support/process/roomwire_process.ts";
 import { assertToken } from "./support/wire/snippet_output.ts";
 import { WireParticipant } from "./support/wire/wire_participant.ts";
 
@@ -97,16 +97,7 @@ async function buildRust(cargo: string, folder: string, texts: ReadonlyMap<strin
   return `${folder}/target/debug`;
 }
 
-const place = ({ page, line }: PageCode) => `${page}:${line}`;
-const nameOf = (code: PageCode) => place(code).replaceAll(/\W+/g, "_");
-
-/** A program with what its reader has to fill in. */
-function filledIn({ text }: PageCode, url: string): string {
-  return text
-    .replaceAll("ws://localhost:7880", url)
-    .replaceAll("http://localhost:7880", url.replace("ws", "http"))
-    .replaceAll('"devkey", "secret"', `"${TEST_KEY}", "${TEST_SECRET}"`);
-}
+const nameOf = (code: PageCode) => placeOf(code).replaceAll(/\W+/g, "_");
 
 /** Calls `use` with a folder of its own. */
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -119,20 +110,20 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 }
 
 /** Builds and runs all of a language. */
-async function runAll(codes: readonly PageCode[], url: string): Promise<void> {
+async function runAll(codes: readonly PageCode[], server: RoomwireProcess): Promise<void> {
   const toolchain = TOOLCHAINS[codes[0]!.language];
   assert.ok(toolchain?.program !== undefined, `no ${toolchain?.name ?? "toolchain"} here`);
   const { name, program } = toolchain;
   await inFolder(async (folder) => {
     const startedAt = performance.now();
-    const texts = new Map(codes.map((code) => [nameOf(code), filledIn(code, url)]));
+    const texts = new Map(codes.map((code) => [nameOf(code), filledIn(code.text, server)]));
     const built = await toolchain.build(program, folder, texts);
     console.log(`${name}: ${codes.length} built in ${secondsSince(startedAt)} s`);
     for (const code of codes) {
       const env = { TOKEN: await mintToken({ room: "standup", identity: "reader" }) };
       const printed = await output(`${built}/${nameOf(code)}`, [], { env }, RUN_DEADLINE_MS);
-      if (!HAS_SEEN_BOB.test(printed.trim())) await assertToken(printed, url);
-      console.log(`${place(code)}: runs`);
+      if (!HAS_SEEN_BOB.test(printed.trim())) await assertToken(printed, server.url);
+      console.log(`${placeOf(code)}: runs`);
     }
   });
 }
@@ -151,7 +142,7 @@ async function attempt(codes: readonly PageCode[], work: () => Promise<void>): P
     await work();
   } catch (error) {
     failed = true;
-    console.error(`Not run: ${codes.map(place).join(", ")}: ${(error as Error).message}`);
+    console.error(`Not run: ${codes.map(placeOf).join(", ")}: ${(error as Error).message}`);
   }
 }
 
@@ -160,7 +151,7 @@ async function attempt(codes: readonly PageCode[], work: () => Promise<void>): P
   const token = await mintToken({ room: "standup", identity: "bob" });
   const bob = await WireParticipant.open(server.url, token);
   await bob.connected();
-  for (const codes of running.values()) await attempt(codes, () => runAll(codes, server.url));
+  for (const codes of running.values()) await attempt(codes, () => runAll(codes, server));
   await bob.leave();
 }
 Deno.exit(failed ? 1 : 0);

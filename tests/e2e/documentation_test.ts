@@ -13,14 +13,15 @@ import { parseConfigText } from "../../lib/server/config/config_parsing.ts";
 import { pythonPeer } from "../support/peers/python_peers.ts";
 import { mintToken } from "../support/process/access_tokens.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
-import { codeOf, fileNameOf, type PageCode } from "../support/process/page_code.ts";
-import { PageShell } from "../support/process/page_shell.ts";
 import {
-  type RoomwireProcess,
-  startRoomwire,
-  TEST_KEY,
-  TEST_SECRET,
-} from "../support/process/roomwire_process.ts";
+  codeOf,
+  fileNameOf,
+  filledIn,
+  type PageCode,
+  placeOf,
+} from "../support/process/page_code.ts";
+import { PageShell } from "../support/process/page_shell.ts";
+import { type RoomwireProcess, startRoomwire } from "../support/process/roomwire_process.ts";
 import { ChromiumBrowser } from "../support/sdk/chromium.ts";
 import { assertPrinted } from "../support/wire/snippet_output.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
@@ -33,7 +34,6 @@ const SHOWN_ONLY = ["", "json", "yaml"];
 const AXE = new URL(import.meta.resolve("axe-core"));
 const LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
-const place = ({ page, line }: PageCode) => `${page}:${line}`;
 const runs = (language: string) =>
   CODE.filter((code) => code.language === language && code.notRun === undefined);
 /** Blocks that were run; the last test looks for those that nobody ran. */
@@ -55,15 +55,6 @@ const server = () =>
     config: { recording: { directory: recordings } },
   });
 
-/** The block for a server elsewhere, with what its reader has to fill in. */
-function filledIn(text: string, { url, httpUrl }: RoomwireProcess): string {
-  return text
-    .replaceAll("ws://localhost:7880", url)
-    .replaceAll(/https?:\/\/(?:localhost:7880|sfu\.example\.com|calls\.example\.com)/g, httpUrl)
-    .replaceAll('"devkey", "secret"', `"${TEST_KEY}", "${TEST_SECRET}"`)
-    .replaceAll("apiKey, apiSecret", `"${TEST_KEY}", "${TEST_SECRET}"`);
-}
-
 const standupToken = (identity: string) => mintToken({ room: "standup", identity });
 
 endToEndTest("shell commands of the documentation do what they say", [
@@ -77,12 +68,12 @@ endToEndTest("shell commands of the documentation do what they say", [
     if (code.language !== "sh" || code.notRun !== undefined) continue;
     executed.add(code);
     const key = JSON.stringify([code.text, code.serves]);
-    if (!seen.has(key)) assert.equal(await shell.run(code), undefined, place(code));
+    if (!seen.has(key)) assert.equal(await shell.run(code), undefined, placeOf(code));
     seen.add(key);
   }
   for (const code of runs("ts").filter(({ serves }) => serves)) {
     executed.add(code);
-    assert.equal(await shell.serve("page_example.ts", code.text), undefined, place(code));
+    assert.equal(await shell.serve("page_example.ts", code.text), undefined, placeOf(code));
     break; // The same lines stand on two pages, which the next test compares.
   }
 });
@@ -91,7 +82,7 @@ Deno.test("programs of pages that serve are the same on all of them", () => {
   const [first, ...others] = runs("ts").filter(({ serves }) => serves);
   for (const code of others) {
     executed.add(code);
-    assert.equal(code.text, first!.text, place(code));
+    assert.equal(code.text, first!.text, placeOf(code));
   }
 });
 
@@ -102,7 +93,7 @@ Deno.test("configurations of the documentation can be read", () => {
     const keys = /^keys:/m.test(code.text)
       ? ""
       : "keys:\n  devkey: a-secret-of-32-characters-or-more\n";
-    assert.doesNotThrow(() => parseConfigText(keys + code.text, place(code)), place(code));
+    assert.doesNotThrow(() => parseConfigText(keys + code.text, placeOf(code)), placeOf(code));
   }
 });
 
@@ -129,7 +120,7 @@ endToEndTest("TypeScript of the documentation runs as it stands", [], async () =
         const { success, stderr } = await new Deno.Command(Deno.execPath(), {
           args: ["run", "-A", "--quiet", file],
         }).output();
-        assert.ok(success, `${place(code)}: ${new TextDecoder().decode(stderr)}`);
+        assert.ok(success, `${placeOf(code)}: ${new TextDecoder().decode(stderr)}`);
       } finally {
         await Deno.remove(file);
       }
@@ -178,7 +169,7 @@ endToEndTest("Python of the documentation runs as it stands", ["python"], async 
       args: ["-c", filledIn(code.text, target)],
       env: { TOKEN: await standupToken("reader") },
     }).output();
-    assert.ok(success, `${place(code)}: ${new TextDecoder().decode(stderr)}`);
+    assert.ok(success, `${placeOf(code)}: ${new TextDecoder().decode(stderr)}`);
     await assertPrinted(new TextDecoder().decode(stdout), target.url);
   }
 });
@@ -263,6 +254,6 @@ endToEndTest("every program of the documentation was run, or says why not", [], 
   const left = CODE.filter((code) =>
     !SHOWN_ONLY.includes(code.language) && code.notRun === undefined && !executed.has(code)
   );
-  assert.deepEqual(left.map(place), []);
+  assert.deepEqual(left.map(placeOf), []);
   return Promise.resolve();
 });

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { type RoomwireProcess, TEST_KEY, TEST_SECRET } from "./roomwire_process.ts";
 
 /** One block. */
 export interface PageCode {
@@ -51,4 +52,19 @@ export function codeOf(page: string, markdown: string): PageCode[] {
 /** The file a block is meant to be: its first line is a comment with a name. */
 export function fileNameOf({ text }: PageCode): string | undefined {
   return /^# ([\w.-]+\.ya?ml)$/m.exec(text.split("\n")[0]!)?.[1];
+}
+
+/** Where a block stands. */
+export const placeOf = ({ page, line }: PageCode) => `${page}:${line}`;
+
+/** A block's text for a server elsewhere, with what its reader has to fill in. */
+export function filledIn(
+  text: string,
+  { url, httpUrl }: Pick<RoomwireProcess, "url" | "httpUrl">,
+): string {
+  return text
+    .replaceAll("ws://localhost:7880", url)
+    .replaceAll(/https?:\/\/(?:localhost:7880|sfu\.example\.com|calls\.example\.com)/g, httpUrl)
+    .replaceAll('"devkey", "secret"', `"${TEST_KEY}", "${TEST_SECRET}"`)
+    .replaceAll("apiKey, apiSecret", `"${TEST_KEY}", "${TEST_SECRET}"`);
 }
