@@ -125,9 +125,8 @@ export class PlayoutDelay {
     if (!this.#followsJitter) return;
     const excess = Math.max(0, nacksPercent - MANY_NACKS_PERCENT);
     this.#nacksPercent += (nacksPercent - this.#nacksPercent) / this.#reports;
-    if (rttMs >= 0) {
-      this.#rttMs += this.#rttMs < 0 ? rttMs - this.#rttMs : (rttMs - this.#rttMs) / this.#reports;
-    }
+    if (this.#rttMs < 0) this.#rttMs = rttMs;
+    else if (rttMs >= 0) this.#rttMs += (rttMs - this.#rttMs) / this.#reports;
     this.#reports = Math.min(REPORTS, this.#reports + 1);
     const lost = this.#onlyRepairs ? this.#nacksPercent : nacksPercent;
     if (lost >= SOME_NACKS_PERCENT) this.#lossyUntil = now + LOSSY_MS;

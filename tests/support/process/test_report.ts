@@ -79,7 +79,7 @@ export function summarize(name: string, output: string, success: boolean): RunSu
     unsteady: [],
     isWhole,
   };
-  if (success && totals !== undefined && failed === 0) return told;
+  if (success && isWhole && failed === 0) return told;
   if (failed > 0) {
     const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
     return {

@@ -89,7 +89,7 @@ async function loadWhole(page: Page, url: string): Promise<void> {
     if (request.failure()?.errorText === NETWORK_CHANGED) isWhole = false;
   };
   page.on("requestfailed", onFailed);
-  for (let loads = 1; !isWhole; loads++) {
+  for (let loads = 1; !isWhole && loads <= MAX_LOADS; loads++) {
     isWhole = true;
     try {
       await (loads === 1 || page.url() !== url ? page.goto(url) : page.reload());
@@ -97,7 +97,6 @@ async function loadWhole(page: Page, url: string): Promise<void> {
       if (!String(error).includes(NETWORK_CHANGED)) throw error;
       isWhole = false;
     }
-    if (loads === MAX_LOADS) break;
   }
   page.off("requestfailed", onFailed);
 }

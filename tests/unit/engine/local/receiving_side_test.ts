@@ -482,7 +482,7 @@ Deno.test("ReceivingSide takes a moment's silence for no loss, and awaits what i
     world.advance(ms);
     side.intervals(world.now);
   };
-  for (const  of of["video", "audio"] as const) packet(of);
+  for (const kind of ["video", "audio"] as const) packet(kind);
   for (const ssrc of [1, 2]) side.receiveSenderReport(ssrc, 1_000, 0, 0, world.now);
   interval(5_000);
   interval(5_000);
