@@ -7,6 +7,7 @@
  * @module
  */
 import type { ClientInfo } from "@livekit/protocol";
+import type { CarriedFile } from "../lib/admin/carried_capture.ts";
 import type { NodeId } from "../lib/base/ids.ts";
 import type { Refusal } from "../lib/signalling/access_token.ts";
 import type { JoinParameters } from "../lib/signalling/join_parameters.ts";
@@ -23,17 +24,17 @@ export interface CarriedRequest {
   readonly socketAddress: string;
 }
 
-/** What another node made of it: a session, or an answer. */
+/** An answer of another node, but for its body. */
+export interface CarriedHead {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** What another node made of it: a session, or an answer, whole or as it comes. */
 export type CarryOutcome =
   | { readonly kind: "opened"; readonly session: SignalSocket }
-  | {
-    readonly kind: "answered";
-    readonly response: {
-      readonly status: number;
-      readonly headers: readonly (readonly [name: string, value: string])[];
-      readonly body: Uint8Array;
-    };
-  };
+  | { readonly kind: "answered"; readonly response: CarriedHead & { readonly body: Uint8Array } }
+  | { readonly kind: "streamed"; readonly head: CarriedHead; readonly body: CarriedFile };
 
 /** Ways to other nodes; `undefined` where none leads anywhere. */
 export interface OtherNodes {
@@ -48,6 +49,12 @@ export interface OtherNodes {
     identity: string,
   ): Promise<CarryOutcome | undefined>;
   gathered(request: CarriedRequest, room: string): Promise<CarryOutcome | undefined>;
+  /** To the node that serves somebody, for an operator; or why it cannot be. */
+  serving(
+    request: CarriedRequest,
+    room: string,
+    identity: string,
+  ): Promise<CarryOutcome | "no_room" | "no_participant" | "unreachable">;
   to(node: NodeId, request: CarriedRequest): Promise<CarryOutcome | undefined>;
   pinnedTo(room: string): Promise<readonly NodeId[] | undefined>;
   addressFor(room: string, among?: readonly NodeId[]): Promise<string | undefined>;
@@ -152,8 +159,13 @@ export class CarriedJoin {
 /** What another node answered, as this one answers it. */
 export function carriedAnswer(outcome: CarryOutcome | undefined): Response | undefined {
   if (outcome?.kind !== "answered") return undefined;
-  const { status, headers, body } = outcome.response;
-  const response = new Response(body.length === 0 ? null : body.slice(), { status });
+  const { body, ...head } = outcome.response;
+  return responseOf(head, body.length === 0 ? null : body.slice());
+}
+
+/** An answer of another node with a body of this one's making. */
+export function responseOf({ status, headers }: CarriedHead, body: BodyInit | null): Response {
+  const response = new Response(body, { status });
   // Several of one name, as of `Link`, stay several.
   for (const [name, value] of headers) {
     if (name !== ELSEWHERE_HEADER) response.headers.append(name, value);

@@ -109,6 +109,24 @@ export class PacketCaptures {
   }
 }
 
+/** Bytes that are no packet, in a datagram between ports of their own. */
+export function captureNote(
+  interfaceId: number,
+  bytes: Uint8Array,
+  wallMs: number,
+): Uint8Array<ArrayBuffer> {
+  const ports = { serverPort: NOTES_PORT, clientPort: NOTES_PORT };
+  const { length } = bytes;
+  return pcapngDatagram({
+    interfaceId,
+    isSent: true,
+    timeUs: wallMs * 1000,
+    ...ports,
+    length,
+    bytes,
+  });
+}
+
 /** Who is told of a capture's end. */
 interface CaptureHost {
   /** Its file is whole. */
@@ -197,11 +215,8 @@ class Capture {
     const bytes = new TextEncoder().encode(JSON.stringify(note));
     if (this.#isOver || bytes.length > Math.min(this.#notesLeft, LONGEST_NOTE)) return;
     this.#notesLeft -= bytes.length;
-    const timeUs = this.#world.platform.clock.wallMs() * 1000;
-    const ports = { serverPort: NOTES_PORT, clientPort: NOTES_PORT };
-    const { length } = bytes;
     this.#controller.enqueue(
-      pcapngDatagram({ interfaceId, isSent: true, timeUs, ...ports, length, bytes }),
+      captureNote(interfaceId, bytes, this.#world.platform.clock.wallMs()),
     );
   }
 

@@ -1,6 +1,7 @@
 /**
  * Clients that are not served where they arrived: which node takes them, their requests on the way
  * there and those of other nodes' clients here, and the addresses they are told to try themselves.
+ * What operators ask about one of them goes the same way.
  *
  * Contract: a request is carried once. Nodes that cannot take it after all are passed over for the
  * next, a few times; whatever else one of them answers is the answer.
@@ -18,7 +19,7 @@ import {
   RequestCarrier,
   type RequestCarrierOptions,
 } from "./carry/request_carrier.ts";
-import { JoinRouting, type JoinRoutingOptions } from "./join_routing.ts";
+import { JoinRouting, type JoinRoutingOptions, type NotServed } from "./join_routing.ts";
 import { regionList } from "./region_list.ts";
 
 /** How many nodes are tried for one newcomer. */
@@ -81,6 +82,17 @@ export class ClientRouting {
     return node && await this.#carrier.carry(node, request);
   }
 
+  /** Carries an operator's request to the node that serves somebody, or says why it cannot. */
+  async serving(
+    request: CarriedRequest,
+    room: string,
+    identity: string,
+  ): Promise<CarryOutcome | NotServed> {
+    const node = await this.#routing.serving(room, identity);
+    if (typeof node === "string") return node;
+    return await this.#carrier.carry(node, request) ?? "unreachable";
+  }
+
   /** Carries a newcomer to where its room is, if rooms are kept together. */
   async gathered(request: CarriedRequest, room: string): Promise<CarryOutcome | undefined> {
     const node = await this.#routing.gathering(room);
@@ -117,6 +129,7 @@ export class ClientRouting {
   }
 
   close(): void {
+    this.#carrier.close();
     this.#carried.close();
   }
 }

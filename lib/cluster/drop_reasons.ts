@@ -29,8 +29,12 @@ export const CLUSTER_DROPS = {
   link_message_unsendable: "a bug of ours made a message that a link does not carry",
   link_observer_bug: "a bug of ours kept what came over a link from having its effect",
   // Carried requests
-  carry_unreachable: "a client's request could not be carried to a node that did not welcome it",
-  carry_unanswered: "a node did not answer a request of a client that was carried to it",
+  carry_unreachable:
+    "a client's or an operator's request could not be carried to a node that did not welcome it",
+  carry_unanswered:
+    "a node did not answer a request of a client or an operator that was carried to it",
+  carried_body_silent:
+    "nothing came for 15 s of what a node sends as it comes, such as a packet capture",
   carried_message_unknown:
     "a newer node said something of a carried request that this one does not know",
   carried_message_unreadable: "what a node says of a carried request makes no sense",

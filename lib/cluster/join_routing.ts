@@ -46,6 +46,9 @@ export interface NodesToTry {
   next(): NodeRecord | undefined;
 }
 
+/** Why nobody is asked for somebody's sake: who or what is not there, or nobody can tell now. */
+export type NotServed = "no_room" | "no_participant" | "unreachable";
+
 /** Finds nodes. */
 export class JoinRouting {
   constructor(readonly options: JoinRoutingOptions) {}
@@ -85,6 +88,24 @@ export class JoinRouting {
     const node = seen ?? await orNothing(async () => (await directory.claim(room, identity))?.node);
     if (node === undefined || node === self || !isReachable(node)) return undefined;
     return (await this.#others([node])).find(({ nodeId }) => nodeId === node);
+  }
+
+  /** The other node that serves somebody, whom this one does not. */
+  async serving(room: string, identity: string): Promise<NodeRecord | NotServed> {
+    const { directory, self, isReachable } = this.options;
+    const known = this.options.room(room);
+    try {
+      const node = known?.holderOf(identity) ?? (await directory.claim(room, identity))?.node;
+      if (node === undefined || node === self) {
+        const isThere = known !== undefined || await directory.find(room) !== undefined;
+        return isThere ? "no_participant" : "no_room";
+      }
+      if (!isReachable(node)) return "unreachable";
+      return (await this.#others([node])).find(({ nodeId }) => nodeId === node) ?? "unreachable";
+    } catch (error) {
+      if (error instanceof SfuError) return "unreachable";
+      throw error;
+    }
   }
 
   /**

@@ -4,8 +4,10 @@
  *
  * @module
  */
+import { isToComeInParts } from "../../routes/http_exchange.ts";
 import type { HttpHandler } from "../../routes/http_handler.ts";
 import type { CarriedRequest, CarriedResponse } from "../cluster/carry/carried_message.ts";
+import type { StreamedResponse } from "../cluster/carry/carried_requests.ts";
 import { ELSEWHERE_HEADER } from "../signalling/carried_client.ts";
 import type { SignalSocket } from "../signalling/signal_socket.ts";
 
@@ -31,7 +33,7 @@ export class CarriedExchanges {
     handler: HttpHandler,
     { method, target, headers, body, socketAddress }: CarriedRequest,
     open: () => SignalSocket,
-  ): Promise<CarriedResponse> {
+  ): Promise<CarriedResponse | StreamedResponse> {
     const request = new Request(`http://carried${target}`, {
       method,
       headers: headers.map(([name, value]) => [name, value] as [string, string]),
@@ -40,11 +42,12 @@ export class CarriedExchanges {
     this.#openings.set(request, open);
     const info = { remoteAddr: { hostname: socketAddress }, isCarried: true };
     const response = await handler(request, info);
-    return {
+    const head = {
       status: response.status,
       headers: [...response.headers].filter(([name]) => ANSWER_HEADERS.has(name)),
-      body: new Uint8Array(await response.arrayBuffer()),
     };
+    if (isToComeInParts(response)) return { ...head, body: response.body! };
+    return { ...head, body: new Uint8Array(await response.arrayBuffer()) };
   }
 
   /** The socket of one that asks for an upgrade; `undefined` for a request of this node's own. */

@@ -513,7 +513,8 @@ class ComposedServer implements SfuServer {
   }
 
   #nodeRoutes(config: Config) {
-    return { ...this.#clusterRoutes(), operations: this.#operations(config) };
+    const operations = { ...this.#operations(config), ...this.#carrying() };
+    return { ...this.#clusterRoutes(), operations };
   }
 
   #operations(config: Config) {

@@ -30,6 +30,7 @@ export function serverOperations(world: OperationsWorld): OperationsRouteOptions
   const { enabled, max_duration: maxMs, max_size: maxBytes } = packet_capture;
   const startedAtMs = platform.clock.wallMs();
   return {
+    clock: platform.clock,
     captures: new PacketCaptures({
       rooms: { get: (name) => rooms().get(name) },
       router,

@@ -1,6 +1,7 @@
 /** What nodes say about carried requests, with bytes of strangers. */
 import assert from "node:assert/strict";
 import {
+  type CarriedHead,
   type CarriedMessage,
   readCarried,
   writeCarried,
@@ -27,6 +28,8 @@ const MESSAGES: readonly CarriedMessage[] = [
   { kind: "frame", data: Uint8Array.of(0, 255) },
   { kind: "frame", data: '{"é":1}' },
   { kind: "close", code: 1009, reason: "message too large" },
+  { kind: "streamed", head: { status: 200, headers: [["content-type", "application/x-pcapng"]] } },
+  { kind: "want", bytes: 131_072 },
 ];
 
 function bytesOf(message: CarriedMessage): Uint8Array {
@@ -58,21 +61,33 @@ Deno.test("readCarried() refuses what no request or answer can be", () => {
   ) assert.equal(request(...bad), undefined, JSON.stringify(bad).slice(0, 60));
   for (const status of [101, 199, 600, 200.5, -1]) {
     assert.equal(readCarried(Uint8Array.of(2, ...packMessage([status, [], none]))), undefined);
+    assert.equal(readCarried(Uint8Array.of(7, ...packMessage([status, []]))), undefined);
   }
   for (const code of [0, 999, 5000, 1000.5]) {
     assert.equal(readCarried(Uint8Array.of(6, ...packMessage([code, ""]))), undefined);
   }
+  for (const bytes of [0, -1, 0.5, 2 ** 60, "1", null]) {
+    assert.equal(readCarried(Uint8Array.of(8, ...packMessage([bytes]))), undefined);
+  }
+  assert.equal(readCarried(Uint8Array.of(7, ...packMessage([200, [["A b", "x"]]]))), undefined);
+  assert.equal(readCarried(Uint8Array.of(8)), undefined);
 });
 
 Deno.test("readCarried() tells what newer nodes say from what makes no sense", () => {
   assert.equal(readCarried(new Uint8Array()), undefined);
-  for (const kind of [0, 7, 40, 255]) assert.equal(readCarried(Uint8Array.of(kind, 1)), "unknown");
+  for (const kind of [0, 9, 40, 255]) assert.equal(readCarried(Uint8Array.of(kind, 1)), "unknown");
   const { request } = MESSAGES[0] as Extract<CarriedMessage, { readonly kind: "request" }>;
   const { method, target, headers, body, socketAddress } = request;
   const values = [method, target, headers, body, socketAddress, { of: "the future" }, 7];
   const longer = readCarried(Uint8Array.of(1, ...packMessage(values)));
   assert.deepEqual(longer, MESSAGES[0]);
 });
+
+/** Throws for what none can be made of. */
+function makeResponse({ status, headers }: CarriedHead): void {
+  new Response(null, { status });
+  new Headers(headers.map(([name, value]) => [name, value]));
+}
 
 Deno.test("readCarried() is total", () => {
   for (let seed = 1; seed <= 40; seed++) {
@@ -85,11 +100,9 @@ Deno.test("readCarried() is total", () => {
         bytes[random.uint32() % bytes.length] = random.uint32() % 256;
       }
       const read = readCarried(bytes.subarray(0, random.uint32() % (bytes.length + 1)));
-      if (read !== "unknown" && read?.kind === "response") {
-        const { status, headers } = read.response;
-        new Response(null, { status });
-        new Headers(headers.map(([name, value]) => [name, value]));
-      }
+      if (read === "unknown") continue;
+      if (read?.kind === "response") makeResponse(read.response);
+      if (read?.kind === "streamed") makeResponse(read.head);
     }
   }
 });

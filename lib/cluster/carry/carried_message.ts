@@ -1,6 +1,7 @@
 /**
  * What two nodes say to each other about one carried request: the request, what is answered, and
- * then, if a session was begun, the client's messages and the session's.
+ * then, if a session was begun, the client's messages and the session's; or, if the answer's body
+ * is sent as it comes, the body, as far as it was asked for.
  *
  * Contract: reading is total, and bounded by what a message weighs.
  *
@@ -19,10 +20,14 @@ export interface CarriedRequest {
   readonly socketAddress: string;
 }
 
-/** What is answered to it. */
-export interface CarriedResponse {
+/** What is answered to it, but for the body. */
+export interface CarriedHead {
   readonly status: number;
   readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+/** What is answered to it. */
+export interface CarriedResponse extends CarriedHead {
   readonly body: Uint8Array;
 }
 
@@ -33,9 +38,22 @@ export type CarriedMessage =
   /** The session has begun: from now on there are frames, both ways. */
   | { readonly kind: "opened" }
   | { readonly kind: "frame"; readonly data: Uint8Array | string }
+  /** An answer whose body follows in frames, as it comes; its end is a close. */
+  | { readonly kind: "streamed"; readonly head: CarriedHead }
+  /** So many bytes more of that body may be sent. */
+  | { readonly kind: "want"; readonly bytes: number }
   | { readonly kind: "close"; readonly code: number; readonly reason: string };
 
-const KIND = { request: 1, response: 2, opened: 3, binary: 4, text: 5, close: 6 } as const;
+const KIND = {
+  request: 1,
+  response: 2,
+  opened: 3,
+  binary: 4,
+  text: 5,
+  close: 6,
+  streamed: 7,
+  want: 8,
+} as const;
 /** Names and values of a request or a response. */
 const MAX_ELEMENTS = 256;
 const MAX_HEADERS = 64;
@@ -60,6 +78,12 @@ export function writeCarried(message: CarriedMessage): readonly Uint8Array[] {
       return typeof message.data === "string"
         ? parts(KIND.text, new TextEncoder().encode(message.data))
         : parts(KIND.binary, message.data);
+    case "streamed": {
+      const { status, headers } = message.head;
+      return parts(KIND.streamed, packMessage([status, headers]));
+    }
+    case "want":
+      return parts(KIND.want, packMessage([message.bytes]));
     case "close":
       return parts(KIND.close, packMessage([message.code, message.reason]));
   }
@@ -81,6 +105,14 @@ export function readCarried(bytes: Uint8Array): CarriedMessage | "unknown" | und
       return { kind: "frame", data: new TextDecoder().decode(rest) };
     case KIND.close:
       return readClose(rest);
+    case KIND.streamed: {
+      const head = readHead(tuple(rest));
+      return head && { kind: "streamed", head };
+    }
+    case KIND.want: {
+      const [bytes] = tuple(rest);
+      return isWhole(bytes) && bytes > 0 ? { kind: "want", bytes } : undefined;
+    }
     default:
       return bytes.length === 0 ? undefined : "unknown";
   }
@@ -103,12 +135,17 @@ function readRequest(bytes: Uint8Array): CarriedMessage | undefined {
 }
 
 function readResponse(bytes: Uint8Array): CarriedMessage | undefined {
-  const [status, headers, body] = tuple(bytes);
+  const values = tuple(bytes);
+  const [head, body] = [readHead(values), values[2]];
+  if (head === undefined || !(body instanceof Uint8Array)) return undefined;
+  return { kind: "response", response: { ...head, body } };
+}
+
+function readHead([status, headers]: readonly PackedValue[]): CarriedHead | undefined {
   const read = readHeaders(headers);
   // What a `Response` can be made of.
   if (!isWhole(status) || status < 200 || status > 599) return undefined;
-  if (read === undefined || !(body instanceof Uint8Array)) return undefined;
-  return { kind: "response", response: { status, headers: read, body } };
+  return read && { status, headers: read };
 }
 
 function readClose(bytes: Uint8Array): CarriedMessage | undefined {

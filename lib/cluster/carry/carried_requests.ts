@@ -3,7 +3,7 @@
  * itself, but is carried no further.
  *
  * Contract: nobody is heard who has not proved to know the cluster's secret, and only requests that
- * a client may make. A request is answered once, or its channel ends.
+ * a client or an operator may make. A request is answered once, or its channel ends.
  *
  * @module
  */
@@ -21,8 +21,9 @@ import {
   type ProtocolRange,
 } from "../link/link_handshake.ts";
 import { LINK_CLOSE, type LinkSocket } from "../link/link_socket.ts";
+import { SentBody } from "./carried_body.ts";
 import { CarriedChannel, CARRY_PROTOCOL, CARRY_PURPOSE } from "./carried_channel.ts";
-import type { CarriedRequest, CarriedResponse } from "./carried_message.ts";
+import type { CarriedHead, CarriedRequest, CarriedResponse } from "./carried_message.ts";
 import { CarriedSession } from "./carried_session.ts";
 
 /** A node that has a socket has to prove itself, and say what it wants, within this time, ms. */
@@ -31,15 +32,24 @@ const PROOF_MS = 2_000;
 const MAX_UNPROVED = 1_000;
 /** Tokens that are remembered for a minute: one for each request that is carried here. */
 const MAX_TOKENS = 100_000;
-/** What is carried: what newcomers and those who return ask for, by no other name. */
-const CARRIED_PATHS = /^(?![^?]*\.\.)\/(?:rtc|whip|whep)(?:\/[\w./-]*)?(?:\?|$)/;
+/**
+ * What is carried: what newcomers and those who return ask for, and an operator's wish for
+ * somebody's packets; by no other name.
+ */
+const CARRIED_PATHS =
+  /^(?![^?]*\.\.)\/(?:(?:rtc|whip|whep)(?:\/[\w./-]*)?|operations\/capture)(?:\?|$)/;
 
 /** Answers a request. */
 export type CarriedAnswerer = (
   request: CarriedRequest,
   /** Begins a session in place of an answer: says so, and gives the client's socket. */
   open: () => SignalSocket,
-) => Promise<CarriedResponse>;
+) => Promise<CarriedResponse | StreamedResponse>;
+
+/** An answer whose body is sent as it comes; cancelled when nobody reads it any more. */
+export interface StreamedResponse extends CarriedHead {
+  readonly body: ReadableStream<Uint8Array>;
+}
 
 /** What it works with. */
 export interface CarriedRequestsOptions {
@@ -61,6 +71,8 @@ export class CarriedRequests {
   /** Sockets whose node has not proved itself, or not asked yet. */
   readonly #unproved = new Map<LinkSocket, Cancel>();
   readonly #channels = new Set<CarriedChannel>();
+  /** Answers that are being sent as they come. */
+  readonly #bodies = new Set<SentBody>();
   #isClosed = false;
 
   constructor(options: CarriedRequestsOptions) {
@@ -108,6 +120,7 @@ export class CarriedRequests {
       socket.close(LINK_CLOSE.done, "");
     }
     this.#unproved.clear();
+    for (const body of this.#bodies) body.stop();
     for (const channel of [...this.#channels]) channel.end();
   }
 
@@ -157,8 +170,21 @@ export class CarriedRequests {
     };
     const response = await this.#options.answer(request, open);
     if (isOpen) return;
-    channel.send({ kind: "response", response });
+    const { status, headers, body } = response;
+    if (body instanceof ReadableStream) {
+      return await this.#stream(channel, { status, headers, body });
+    }
+    channel.send({ kind: "response", response: { status, headers, body } });
     channel.end();
+  }
+
+  async #stream(channel: CarriedChannel, { body, ...head }: StreamedResponse): Promise<void> {
+    const sent = new SentBody(channel, body, this.#options.platform.timers);
+    if (this.#isClosed) return sent.stop();
+    this.#bodies.add(sent);
+    channel.send({ kind: "streamed", head });
+    await sent.send();
+    this.#bodies.delete(sent);
   }
 
   #settle(socket: LinkSocket): void {

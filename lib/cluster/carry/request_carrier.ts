@@ -18,8 +18,9 @@ import {
   type ProtocolRange,
 } from "../link/link_handshake.ts";
 import { LINK_CLOSE, type LinkDial } from "../link/link_socket.ts";
+import { ReceivedBody } from "./carried_body.ts";
 import { CarriedChannel, CARRY_PROTOCOL, CARRY_PURPOSE } from "./carried_channel.ts";
-import type { CarriedRequest, CarriedResponse } from "./carried_message.ts";
+import type { CarriedHead, CarriedRequest, CarriedResponse } from "./carried_message.ts";
 import { CarriedSession } from "./carried_session.ts";
 
 /** A node has to welcome within this time, ms: what three round trips around the world take. */
@@ -48,6 +49,8 @@ export interface CarryTarget {
 /** What another node made of a request: a session of this client, or an answer. */
 export type CarryOutcome =
   | { readonly kind: "opened"; readonly session: CarriedSession }
+  /** An answer that comes in parts, as far as it is read. */
+  | { readonly kind: "streamed"; readonly head: CarriedHead; readonly body: ReceivedBody }
   | { readonly kind: "answered"; readonly response: CarriedResponse };
 
 /** The carrying end. */
@@ -57,6 +60,7 @@ export class RequestCarrier {
   readonly #self: NodeIntroduction;
   /** Channels whose client is here, by the node that they lead to. */
   readonly #channels = new Map<CarriedChannel, NodeId>();
+  #isClosed = false;
 
   constructor(options: RequestCarrierOptions) {
     this.#options = options;
@@ -80,8 +84,14 @@ export class RequestCarrier {
     }
     const outcome = await this.#ask(channel, request);
     if (outcome === undefined) this.#options.counters.count("carry_unanswered");
-    if (outcome?.kind !== "opened") channel.end();
+    if (outcome === undefined || outcome.kind === "answered") channel.end();
     return outcome;
+  }
+
+  /** Ends all of it; clients with sessions elsewhere have been led away before. */
+  close(): void {
+    this.#isClosed = true;
+    for (const channel of [...this.#channels.keys()]) channel.lose();
   }
 
   /** Sessions on a node that is dead end, so that their clients look for another one at once. */
@@ -111,6 +121,7 @@ export class RequestCarrier {
           counters.count("link_proof_wrong");
           return fail();
         }
+        if (this.#isClosed) return fail();
         cancel();
         socket.send(answer.proof);
         const channel = new CarriedChannel(socket, answer.link, counters, (done) => {
@@ -123,7 +134,7 @@ export class RequestCarrier {
   }
 
   #ask(channel: CarriedChannel, request: CarriedRequest): Promise<CarryOutcome | undefined> {
-    const { timers } = this.#options.platform;
+    const { platform: { timers }, counters } = this.#options;
     return new Promise((resolve) => {
       const settle = (outcome: CarryOutcome | undefined) => {
         cancel();
@@ -134,6 +145,9 @@ export class RequestCarrier {
       channel.onMessage = (message) => {
         if (message.kind === "opened") {
           settle({ kind: "opened", session: new CarriedSession(channel) });
+        } else if (message.kind === "streamed") {
+          const body = new ReceivedBody(channel, timers, counters);
+          settle({ kind: "streamed", head: message.head, body });
         } else if (message.kind === "response") {
           settle({ kind: "answered", response: message.response });
         }

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { ClientInfo, type SignalRequest, SignalResponse } from "@livekit/protocol";
+import { PacketCaptures } from "../../../lib/admin/packet_captures.ts";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import { ClientRouting } from "../../../lib/cluster/client_routing.ts";
@@ -14,6 +15,7 @@ import { NodeState } from "../../../lib/server/node_state.ts";
 import { signAccessToken, type VideoGrant } from "../../../lib/signalling/access_token.ts";
 import { CarriedClients } from "../../../lib/signalling/carried_client.ts";
 import { createHttpHandler, type HttpHandler } from "../../../routes/http_handler.ts";
+import { operationsRoutes } from "../../../routes/operations.ts";
 import { regionsRoute } from "../../../routes/region_settings.ts";
 import { rtcRoute, type RtcRouteOptions, validateRoute } from "../../../routes/rtc.ts";
 import { type ClusterNode, ClusterWorld } from "./cluster_world.ts";
@@ -23,6 +25,7 @@ import { FakeSocket } from "./scripted_client.ts";
 
 const KEYS = new Map([["devkey", "secret"]]);
 const LIMITS = { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 };
+const CAPTURES = { maxMs: 60_000, maxBytes: 1_000_000 };
 const UPGRADE = { "Connection": "Upgrade", "Upgrade": "websocket" };
 const SECRET = new TextEncoder().encode("of the cluster");
 
@@ -150,6 +153,25 @@ export class CarriedWorld {
     return client;
   }
 
+  /** An operator asks a node for somebody's packets; the answer may still be on its way. */
+  async capture(
+    name: string,
+    query: Readonly<Record<string, string>>,
+    grant: Partial<VideoGrant> = { roomAdmin: true, roomList: true },
+  ): Promise<Response> {
+    const token = await signAccessToken(
+      { apiKey: "devkey", secret: "secret" },
+      { identity: "operator", video: grant },
+      this.cluster.platform.clock.wallMs(),
+      600_000,
+    );
+    const request = new Request(`http://${name}/operations/capture?${new URLSearchParams(query)}`, {
+      method: "POST",
+      headers: { "Authorization": `Bearer ${token}` },
+    });
+    return await this.cluster.during(this.door(name).handler(request), 30_000);
+  }
+
   readonly #sockets = new WeakMap<Request, CarriedTestClient>();
 
   #door(name: string, options: DoorOptions): Door {
@@ -213,6 +235,7 @@ export class CarriedWorld {
       ["/rtc/v1", rtcRoute(options, "v1")],
       ["/rtc/v1/validate", validateRoute(options, "v1")],
       ["/settings/regions", regionsRoute({ regions: () => door().routing.regions() })],
+      ...this.#operations(options, door),
     ]);
     return createHttpHandler({
       routes: (path) => routes.get(path),
@@ -221,6 +244,29 @@ export class CarriedWorld {
       clock: platform.clock,
       log: silentLog,
       counters: { count() {} },
+    });
+  }
+
+  #operations({ carrying }: RtcRouteOptions, door: () => Door) {
+    const { platform } = this.cluster;
+    // The node is not there yet.
+    let captures: PacketCaptures | undefined;
+    const start: PacketCaptures["start"] = (request) => {
+      const { rooms } = door().node.world;
+      captures ??= new PacketCaptures({
+        rooms,
+        router: rooms.context.router,
+        platform,
+        rules: CAPTURES,
+        application: "Roomwire",
+      });
+      return captures.start(request);
+    };
+    return operationsRoutes({
+      report: () => assert.fail("nobody asks for it"),
+      captures: { start },
+      clock: platform.clock,
+      carrying: carrying!,
     });
   }
 
@@ -260,6 +306,7 @@ export class CarriedWorld {
           newcomer: (...args) => door().routing.newcomer(...args),
           returning: (...args) => door().routing.returning(...args),
           gathered: (...args) => door().routing.gathered(...args),
+          serving: (...args) => door().routing.serving(...args),
           to: (...args) => door().routing.to(...args),
           pinnedTo: (...args) => door().routing.pinnedTo(...args),
           addressFor: (...args) => door().routing.addressFor(...args),

@@ -101,6 +101,13 @@ export class LinkNetwork {
     return this.#wires.size;
   }
 
+  /** Bytes that wait at one end of a connection. */
+  get buffered(): number {
+    return [...this.#wires].reduce((sum, { near, far }) => {
+      return sum + near.bufferedAmount + far.bufferedAmount;
+    }, 0);
+  }
+
   /** @ignore for wires */
   blocks(from: string, to: string): boolean {
     return this.#partitions.has(pair(from, to)) || this.#deaf.has(to);

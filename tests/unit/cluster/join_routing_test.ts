@@ -19,12 +19,13 @@ function load(headroom: number): Pick<NodeRecord, "load"> {
 }
 
 /** A node of `eu` that knows of three others, the last of them in `us`. */
-function world({ pin = "", sharing = [], holder, known, gathersRooms = false }: {
+function world({ pin = "", sharing = [], holder, known, gathersRooms, isNowhere = false }: {
   readonly pin?: Pin;
   readonly sharing?: readonly NodeId[];
   readonly holder?: NodeId;
   readonly known?: KnownRoom;
   readonly gathersRooms?: boolean;
+  readonly isNowhere?: boolean;
 } = {}) {
   const nodes = [nodeRecord(A), nodeRecord(B), nodeRecord(C, { region: "us" })];
   const state = { isDirectoryUp: true, lost: [] as NodeId[], new: [] as NodeRecord[], asked: 0 };
@@ -54,14 +55,14 @@ function world({ pin = "", sharing = [], holder, known, gathersRooms = false }: 
     places: [],
     random: new SeededRandom(3),
     directory: {
-      find: () => ask(listing),
+      find: () => ask(isNowhere ? undefined : listing),
       claim: () => ask(claim),
       nodes: () => ask([...nodes, ...state.new]),
     },
     membership: { others: nodes, get: () => undefined },
     room: () => known,
     isReachable: (node) => !state.lost.includes(node),
-    gathersRooms,
+    gathersRooms: gathersRooms ?? false,
   });
   const takers = async (among?: readonly NodeId[]) => {
     const left = await routing.takers("lobby", among);
@@ -127,6 +128,27 @@ Deno.test("JoinRouting.holder() is the node of a session, if it lives and is ano
   const { routing, state } = world({ holder: A });
   state.lost = [A];
   assert.equal(await routing.holder("lobby", "ann"), undefined);
+});
+
+Deno.test("JoinRouting.serving() is the node of a participant, or says who or what is not there", async () => {
+  const of = async (...asked: Parameters<typeof world>) => {
+    const served = await world(...asked).routing.serving("lobby", "ann");
+    return typeof served === "string" ? served : served.nodeId;
+  };
+  assert.equal(await of({ holder: A }), A);
+  assert.equal(await of({ holder: A, known: room("", [B], B) }), B, "who is seen is not asked for");
+  assert.equal(await of({ holder: C, known: room("", [C]) }), C, "who was not heard of yet is");
+  assert.equal(await of({ holder: SELF }), "no_participant", "this node knows better");
+  assert.equal(await of(), "no_participant");
+  assert.equal(await of({ known: room("", []) }), "no_participant");
+  assert.equal(await of({ isNowhere: true }), "no_room");
+  assert.equal(await of({ holder: "ND_new" as NodeId }), "unreachable");
+  const { routing, state } = world({ holder: A });
+  state.lost = [A];
+  assert.equal(await routing.serving("lobby", "ann"), "unreachable");
+  state.lost = [];
+  state.isDirectoryUp = false;
+  assert.equal(await routing.serving("lobby", "ann"), "unreachable", "nobody can tell");
 });
 
 Deno.test("JoinRouting.gathering() names a near node of the room that has room, if that is wanted", async () => {

@@ -41,6 +41,7 @@ function world({ address, outcome = ANSWER, created = FULL }: {
     addressFor: () => Promise.resolve(address),
     returning: never,
     gathered: never,
+    serving: never,
     pinnedTo: never,
   };
   const sessions: WhipRouteOptions["whip"] & WhepRouteOptions["whep"] = {

@@ -206,7 +206,7 @@ Deno.test("CarriedRequests ends who does not prove itself in time, or says what 
   assert.deepEqual(pair.answered, []);
 });
 
-Deno.test("CarriedRequests answers only what clients join by", async () => {
+Deno.test("CarriedRequests answers only what clients join by, and who asks for packets", async () => {
   const pair = new Pair();
   for (
     const target of [
@@ -215,6 +215,9 @@ Deno.test("CarriedRequests answers only what clients join by", async () => {
       "/rtc/../twirp/livekit.RoomService/ListRooms",
       "/rtc/%2e%2e/agent",
       "/agent",
+      "/operations/report",
+      "/operations/capture/",
+      "/operations/../operations/capture",
       "/cluster",
       "/",
     ]
@@ -227,6 +230,7 @@ Deno.test("CarriedRequests answers only what clients join by", async () => {
       "/rtc/v1/validate",
       "/whip/v1/PA_1.ND_b",
       "/whep/v1/PA_1.ND_b/layer",
+      "/operations/capture?room=a&identity=..",
     ]
   ) {
     const outcome = await pair.carry(target);
