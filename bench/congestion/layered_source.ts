@@ -12,11 +12,13 @@ import type { MediaFlow, Source } from "./media_flow.ts";
 const LAYER_BPS = [160_000, 450_000, 1_700_000] as const;
 /** Share of a layer's rate up to each temporal layer. */
 const TEMPORAL_SHARE = [0.5, 0.7, 1] as const;
-/** Temporal layer of each frame, and its size in frames of mean size. */
+/** Temporal layer of each frame, its size in frames of mean size… */
 const PATTERN = [0, 2, 1, 2] as const;
 const FRAME_SIZE = [2, 0.8, 0.6] as const;
 const KEY_FRAME_SIZE = 6;
-const FRAME_MS = 33;
+/** …up to each temporal layer, of all frames. */
+const FRAME_SHARE = [0.25, 0.5, 1] as const;
+const FPS = 30;
 const PACKET_BYTES = 1_100;
 /** Publishers' pacers send a frame at so many times the rate. */
 const PACE = 2.5;
@@ -51,6 +53,8 @@ export interface LayeredOptions {
   readonly chance: () => number;
   /** All publishers send key frames at once, so often, ms. */
   readonly keyFramesEveryMs?: number;
+  /** Frames a second of each track; 30 if absent. */
+  readonly fps?: number;
   /** Publishers send a frame at so many times its layer's rate; `Infinity`: at once. */
   readonly pace?: number;
   /** What is sent again has its room, as in the server; else media has it. */
@@ -77,6 +81,7 @@ export class LayeredSource implements Source {
   readonly #options: LayeredOptions;
   readonly #tracks: Track[];
   readonly #levels: number[];
+  readonly #frameMs: number;
   #allocateAt = 0;
   #audioAt = 0;
   #keyFramesAt = Infinity;
@@ -84,6 +89,8 @@ export class LayeredSource implements Source {
 
   constructor(options: LayeredOptions) {
     this.#options = options;
+    const { fps = FPS } = options;
+    this.#frameMs = Math.floor(1_000 / fps);
     this.#keyFramesAt = options.keyFramesEveryMs ?? Infinity;
     this.#levels = Array.from({ length: options.tracks }, () => NOTHING);
     this.firstSeenAt = Array.from({ length: options.tracks }, () => -1);
@@ -91,7 +98,9 @@ export class LayeredSource implements Source {
       const allocated = new AllocatedTrack();
       for (let level = 0; level < LEVELS; level++) {
         const share = TEMPORAL_SHARE[level & 3];
-        allocated.costBps[level] = share === undefined ? 0 : LAYER_BPS[level >> 2]! * share;
+        if (share === undefined) continue;
+        allocated.costBps[level] = LAYER_BPS[level >> 2]! * share;
+        allocated.frameRates[level] = fps * FRAME_SHARE[level & 3]!;
       }
       this.allocation.add(allocated);
       return {
@@ -99,7 +108,7 @@ export class LayeredSource implements Source {
         spatial: NOTHING,
         pending: NOTHING,
         switchAt: Infinity,
-        frameAt: options.chance() * FRAME_MS,
+        frameAt: options.chance() * this.#frameMs,
         frame: 0,
         left: 0,
         budget: 0,
@@ -196,7 +205,7 @@ export class LayeredSource implements Source {
     const bps = LAYER_BPS[track.spatial]!;
     if (isKeyTime) track.left += this.#frameBytes(track, KEY_FRAME_SIZE);
     if (now >= track.frameAt) {
-      track.frameAt = now + FRAME_MS;
+      track.frameAt = now + this.#frameMs;
       const temporal = PATTERN[track.frame++ % PATTERN.length]!;
       if (temporal <= (level & 3)) track.left += this.#frameBytes(track, FRAME_SIZE[temporal]!);
     }
@@ -213,7 +222,7 @@ export class LayeredSource implements Source {
   }
 
   #frameBytes(track: Track, size: number): number {
-    const mean = LAYER_BPS[track.spatial]! * FRAME_MS / 8_000;
+    const mean = LAYER_BPS[track.spatial]! * this.#frameMs / 8_000;
     return mean * size * (0.9 + 0.2 * this.#options.chance());
   }
 }

@@ -26,6 +26,9 @@ import { TcpFlow } from "./tcp_flow.ts";
 
 const DELAY_MS = 25;
 const TOP_LEVEL = 10;
+/** The highest temporal layer, and levels up to it in the lowest spatial one. */
+const ALL_FRAMES = 2;
+const LOWEST_LAYER_LEVELS = 4;
 /** Start-up and what follows a fall are looked at apart, ms. */
 const SETTLE_MS = 3_000;
 /** A layer may change once in so long in a steady state, ms… */
@@ -92,13 +95,18 @@ function completeS({ source }: Run, fromMs: number, tracks: number): number {
   return Infinity;
 }
 
-/** For how long a track had all its layers between two times, s. */
-function timeAtTopS({ source }: Run, number: number, fromMs: number, toMs: number): number {
-  const changes = source.changes.filter(({ track, atMs }) => track === number && atMs < toMs);
+/** For how long the first track had such a level between two times, s. */
+function timeAtS(
+  { source }: Run,
+  isSuch: (level: number) => boolean,
+  fromMs: number,
+  toMs: number,
+): number {
+  const changes = source.changes.filter(({ track, atMs }) => track === 0 && atMs < toMs);
   return changes.reduce((sum, { atMs, level }, i) => {
     const endMs = changes[i + 1]?.atMs ?? toMs;
     const ms = Math.max(0, endMs - Math.max(atMs, fromMs));
-    return level >= TOP_LEVEL ? sum + ms / 1000 : sum;
+    return isSuch(level) ? sum + ms / 1000 : sum;
   }, 0);
 }
 
@@ -132,6 +140,25 @@ function joinAt500(tracks: number): (seed: number) => Outcome {
   };
 }
 
+/** Half of its middle layer would fit, at half of its frames. */
+function fewFrames(seed: number): Outcome {
+  const durationMs = 60_000;
+  const source = { fps: 15 };
+  const run = subscriber(seed, { steps: rates([0, 0.5]), durationMs, tracks: 1, source });
+  const isJerking = (level: number) => level >= LOWEST_LAYER_LEVELS && (level & 3) < ALL_FRAMES;
+  const isWhole = (level: number) => (level & 3) === ALL_FRAMES;
+  return {
+    ...run,
+    gates: [
+      atMost("a larger picture that jerks, s", timeAtS(run, isJerking, 0, durationMs), 0),
+      atLeast("all frames, s of the last 50", timeAtS(run, isWhole, 10_000, durationMs), 47.5),
+      queueGate(run, SETTLE_MS, durationMs),
+      steadyGate(run, 10_000, durationMs),
+      atMost("frozen, s", run.figures.freezeS, 0),
+    ],
+  };
+}
+
 function randomLoss(lossRate: number): (seed: number) => Outcome {
   return (seed) => {
     const chance = seeded(seed);
@@ -159,7 +186,7 @@ function lossyLayers(lossRate: number, delayMs: number): (seed: number) => Outco
     const link = { lossRate };
     const source = { keepsRepairs: true };
     const run = subscriber(seed, { steps, durationMs, tracks: 1, source, link, flow: { delayMs } });
-    const topS = timeAtTopS(run, 0, 10_000, durationMs);
+    const topS = timeAtS(run, (level) => level >= TOP_LEVEL, 10_000, durationMs);
     return {
       ...run,
       figures: { ...run.figures, settleS: completeS(run, 0, 1) },
@@ -402,6 +429,7 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("join-1", "one track, 500 kbit/s", joinAt500(1)),
   caseOf("join-5", "five tracks, 500 kbit/s", joinAt500(5)),
   caseOf("join-20", "twenty tracks, 500 kbit/s", joinAt500(20)),
+  caseOf("few-frames", "one track of 15 frames a second, 500 kbit/s", fewFrames),
   caseOf("loss-10", "10 % random loss", randomLoss(0.1)),
   caseOf("loss-15", "15 % random loss", randomLoss(0.15)),
   caseOf("lossy-10", "10 % random loss, one track, round trip of 50 ms", lossyLayers(0.1, 25)),

@@ -5,9 +5,10 @@
  * Contract: audio is not here, so it is never shared away. A shared screen comes first, then every
  * video has its lowest layer before any has a higher one; then those of higher priority get what
  * they want before others get more, and among equals nobody gets a second step before everybody had
- * the first. Frame rate comes before size. Layers are taken away at once and given only where 15 %
- * of room is left, which has to be seen for a while; what had to be taken back is given again only
- * after a pause that doubles.
+ * the first. Frame rate comes before size, and of a camera no larger picture is given at a frame
+ * rate at which it jerks. Layers are taken away at once and given only where 15 % of room is left,
+ * which has to be seen for a while; what had to be taken back is given again only after a pause
+ * that doubles.
  *
  * Pure: bits per second and monotonic milliseconds are arguments. Nothing allocates but joining and
  * leaving.
@@ -56,6 +57,12 @@ const MUCH = 1.5;
 const QUIET_MS = 5_000;
 const TIGHT_SEEN_MS = 6_000;
 const TIGHT_ROOM = 1.07;
+/** A larger picture with fewer frames a second than this jerks, unless its camera has no more. */
+const SMOOTH_FPS = 12;
+/** A frame rate is reached from this part of it on, as the frames themselves are chosen… */
+const REACHED_FPS = 0.9;
+/** …and what was reached is while it is no less than this part of that: cameras sway. */
+const KEPT_FPS = 0.8;
 const HIGHEST = LEVELS - 1;
 /** Behind every priority that can be set, and behind every screen. */
 const UNSET_RANK = 0x100;
@@ -75,11 +82,15 @@ export class AllocatedTrack {
   maxSpatial = 2;
   /** 0–3. */
   maxTemporal = 3;
+  /** Frames per second that are enough; 0: no limit. */
+  maxFps = 0;
   /**
    * Bits per second of each level with all that it is built on; 0 where the publisher sends
    * nothing. A level that adds nothing costs as much as the one below.
    */
   readonly costBps: Float64Array = new Float64Array(LEVELS);
+  /** Frames per second of each level; 0 where they are not known. */
+  readonly frameRates: Float64Array = new Float64Array(LEVELS);
   /** What it gets: `spatial * 4 + temporal`, or {@linkcode PAUSED}. */
   level: number = HIGHEST;
   // What follows is the allocation's own.
@@ -401,23 +412,56 @@ export class Allocation {
 
 /**
  * Bit per level that `track` could get: what is wanted, or the lowest layer there is if none of
- * that is. The lowest frame rate is for the lowest layer alone: a larger picture that jerks is no
- * gain.
+ * that is. Lower frame rates are for the lowest layer: a larger picture that jerks is no gain.
  */
 function usableLevels(track: AllocatedTrack): number {
-  const { costBps, maxSpatial, maxTemporal } = track;
+  const { costBps, maxSpatial } = track;
   if (!track.enabled) return 0;
   const wanted = (maxSpatial + 1) * TEMPORAL_STEPS;
   let usable = 0;
   for (let layer = 0; layer < LEVELS; layer += TEMPORAL_STEPS) {
     // A picture that is too good beats none.
     if (layer >= wanted && usable !== 0) return usable;
-    const first = usable === 0 ? 0 : Math.min(1, maxTemporal);
-    for (let t = first; t <= maxTemporal; t++) {
+    const last = lastTemporal(track, layer);
+    const first = usable === 0 ? 0 : firstTemporal(track, layer, last);
+    for (let t = first; t <= last; t++) {
       if (costBps[layer + t]! > 0) usable |= 1 << (layer + t);
     }
   }
   return usable;
+}
+
+/** The temporal layer with which `layer` has as many frames as are wanted. */
+function lastTemporal(track: AllocatedTrack, layer: number): number {
+  const { costBps, frameRates, maxFps, usable } = track;
+  let last = track.maxTemporal;
+  while (last > 0 && costBps[layer + last] === 0) last--;
+  if (maxFps === 0) return last;
+  for (let t = 0; t < last; t++) {
+    const wasLast = ((usable >> (layer + t)) & 0b11) === 0b01;
+    if (isReached(frameRates[layer + t]!, maxFps * REACHED_FPS, wasLast)) return t;
+  }
+  return last;
+}
+
+/**
+ * The lowest temporal layer of a spatial one above the lowest: never the lowest of several, and of
+ * a camera none with which it jerks. Screens hold text, which is read and does not move.
+ */
+function firstTemporal(track: AllocatedTrack, layer: number, last: number): number {
+  const { frameRates, isScreen, usable } = track;
+  const second = Math.min(1, last);
+  if (isScreen) return second;
+  for (let t = second; t < last; t++) {
+    if (isReached(frameRates[layer + t]!, SMOOTH_FPS, ((usable >> (layer + t)) & 1) === 1)) {
+      return t;
+    }
+  }
+  return last;
+}
+
+function isReached(fps: number, wantedFps: number, wasReached: boolean): boolean {
+  return fps >= wantedFps * (wasReached ? KEPT_FPS : 1);
 }
 
 function lowest(usable: number): number {

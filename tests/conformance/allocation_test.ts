@@ -14,11 +14,17 @@ const RATES = [[100, 150, 200], [400, 600, 800], [1200, 1600, 2000]].map((layer)
   layer.map((kbps) => kbps * 1000)
 );
 
+/** Their frames a second. */
+const FRAME_RATES = [7.5, 15, 30];
+
 /** A video that costs `RATES`, as far as `layers` of it live. */
 function video(layers = 3): AllocatedTrack {
   const track = new AllocatedTrack();
   for (let s = 0; s < layers; s++) {
-    for (let t = 0; t < 4; t++) track.costBps[s * 4 + t] = RATES[s]![Math.min(t, 2)]!;
+    for (let t = 0; t < 4; t++) {
+      track.costBps[s * 4 + t] = RATES[s]![Math.min(t, 2)]!;
+      track.frameRates[s * 4 + t] = FRAME_RATES[Math.min(t, 2)]!;
+    }
   }
   return track;
 }

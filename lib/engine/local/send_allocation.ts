@@ -246,7 +246,7 @@ export class SendAllocation {
       if (share !== undefined) {
         share.isSpeaker = this.#isSpeaker(id);
         if (upTrack.muted) share.costBps.fill(0);
-        else upTrack.costs(share.costBps);
+        else upTrack.costs(share.costBps, share.frameRates);
         continue;
       }
       // What is not among the loudest is not sent.
@@ -297,6 +297,7 @@ function want(share: AllocatedTrack, target: LayerTarget): void {
   share.enabled = target.enabled;
   share.maxSpatial = target.maxSpatial;
   share.maxTemporal = target.maxTemporal;
+  share.maxFps = target.maxFps ?? 0;
   share.priority = target.priority ?? 0;
   share.isScreen = target.isScreen === true;
 }

@@ -1,6 +1,7 @@
 /**
  * How many frames a second each temporal layer of one stream brings, so that a subscriber that asks
- * for a frame rate gets the lowest layers that reach it.
+ * for a frame rate gets the lowest layers that reach it, and none gets a larger picture that jerks
+ * where a smaller one would move.
  *
  * A window is measured whole before it counts; nothing here allocates.
  *
@@ -20,6 +21,8 @@ export class FrameRateMeter {
   readonly #frames = new Uint32Array(LAYERS);
   /** Frames per second up to and including each layer, of the last whole window. */
   readonly #rates = new Float64Array(LAYERS);
+  /** The same of the window before. */
+  readonly #before = new Float64Array(LAYERS);
   #windowAt = -1;
   #measured = false;
 
@@ -31,6 +34,7 @@ export class FrameRateMeter {
       let frames = 0;
       for (let layer = 0; layer < LAYERS; layer++) {
         frames += this.#frames[layer]!;
+        this.#before[layer] = this.#rates[layer]!;
         this.#rates[layer] = (frames * 1000) / elapsedMs;
       }
       this.#frames.fill(0);
@@ -49,9 +53,19 @@ export class FrameRateMeter {
     return HIGHEST;
   }
 
+  /**
+   * Frames per second of `temporal` (0–3) with the layers below it, 0 before anything was measured:
+   * of the last two windows the better one, as a moment in which nothing came says nothing.
+   */
+  at(temporal: number): number {
+    return Math.max(this.#rates[temporal]!, this.#before[temporal]!);
+  }
+
   /** The stream began anew. */
   reset(): void {
     this.#frames.fill(0);
+    this.#rates.fill(0);
+    this.#before.fill(0);
     this.#windowAt = -1;
     this.#measured = false;
   }

@@ -1,6 +1,7 @@
 /**
- * What each layer of a track costs a subscriber, with all that it is built on: the one table for
- * simulcast, where each spatial layer is a stream, and for layers inside one stream.
+ * What each layer of a track costs a subscriber, with all that it is built on, and what frame rate
+ * it has: the one table for simulcast, where each spatial layer is a stream, and for layers inside
+ * one stream.
  *
  * Pure; nothing allocates.
  *
@@ -34,6 +35,24 @@ export function layerCosts(
     if (!rates.isKnown) fillRow(out, i, isSimulcast ? UNMEASURED_BPS[i]! : UNMEASURED_BPS[1]!);
     else if (isSimulcast) simulcastRow(layer, i, out);
     else insideRows(layer, out);
+  }
+}
+
+/**
+ * Fills `out` with frames per second by `spatial * 4 + temporal`, those of the temporal layers
+ * below with them; 0 where nothing is known.
+ *
+ * @param layers A track's streams by spatial layer.
+ */
+export function layerFrameRates(
+  layers: readonly (UpTrackLayer | undefined)[],
+  out: Float64Array,
+): void {
+  let seen: UpTrackLayer | undefined;
+  for (let s = 0; s < SPATIAL; s++) {
+    // A camera's layers are equally fast as a rule, and those inside one stream always.
+    if ((layers[s]?.frameRate.at(TEMPORAL - 1) ?? 0) > 0) seen = layers[s];
+    for (let t = 0; t < TEMPORAL; t++) out[s * TEMPORAL + t] = seen?.frameRate.at(t) ?? 0;
   }
 }
 

@@ -31,7 +31,7 @@ import { PacketRun } from "../packet/packet_run.ts";
 import { changesStream, measure, placeInStream, readPayload } from "../packet/payload_reader.ts";
 import { originalSequence, OSN_BYTES, stageOriginal } from "../layer/rtx_original.ts";
 import { SourcePacket } from "../packet/source_packet.ts";
-import { layerCosts, streamBps } from "./layer_costs.ts";
+import { layerCosts, layerFrameRates, streamBps } from "./layer_costs.ts";
 import { UpTrackCondition } from "./up_track_condition.ts";
 import { MIN_INTERVAL_MS } from "../layer/nack_tracker.ts";
 import { SILENCE_PACKETS, UpTrackLayer, type UpTrackLayerStats } from "../layer/up_track_layer.ts";
@@ -549,10 +549,11 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
 
   /**
    * What each layer costs a subscriber: bits per second by `spatial * 4 + temporal`, with all that
-   * it is built on; 0 for what is not sent.
+   * it is built on, 0 for what is not sent; and frames per second, 0 where that is not known.
    */
-  costs(out: Float64Array): void {
+  costs(out: Float64Array, frameRates?: Float64Array): void {
     layerCosts(this.#layers, out);
+    if (frameRates !== undefined) layerFrameRates(this.#layers, frameRates);
   }
 
   /** What a stream brings, with all that is in it, bits per second; 0 if it is not sent. */

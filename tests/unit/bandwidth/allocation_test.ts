@@ -17,10 +17,14 @@ function seededRandom(seed: number): () => number {
 /** Parts of a layer's rate that its temporal layers have, summed up. */
 const TEMPORAL = [0.4, 0.6, 1, 1];
 
-/** Rates of simulcast layers with temporal layers in each, as VP8 has them. */
+/** Parts of its frames, summed up, too. */
+const FRAMES = [0.25, 0.5, 1, 1];
+
+/** Rates of simulcast layers with temporal layers in each, as VP8 has them; 30 frames a second. */
 function simulcast(...bps: number[]): AllocatedTrack {
   const track = new AllocatedTrack();
   setCosts(track, bps, TEMPORAL);
+  setFrameRate(track, 30);
   return track;
 }
 
@@ -38,6 +42,10 @@ function setCosts(track: AllocatedTrack, bps: readonly number[], temporal: reado
   );
 }
 
+function setFrameRate(track: AllocatedTrack, fps: number, parts: readonly number[] = FRAMES) {
+  for (let level = 0; level < LEVELS; level++) track.frameRates[level] = fps * parts[level & 3]!;
+}
+
 function allocationOf(tracks: readonly AllocatedTrack[], allowPause = true): Allocation {
   const allocation = new Allocation(allowPause);
   for (const track of tracks) allocation.add(track);
@@ -46,7 +54,16 @@ function allocationOf(tracks: readonly AllocatedTrack[], allowPause = true): All
 
 const spatialOf = ({ level }: AllocatedTrack) => level < 0 ? PAUSED : level >> 2;
 const levels = (tracks: readonly AllocatedTrack[]) => tracks.map(({ level }) => level);
-const camera = () => simulcast(150_000, 500_000, 1_700_000);
+const camera = (fps = 30) => {
+  const track = simulcast(150_000, 500_000, 1_700_000);
+  setFrameRate(track, fps);
+  return track;
+};
+/** Rates between a part of a layer and all of it. */
+const TO_LOWEST_LAYER_BPS = 80_000;
+const TO_PART_OF_MIDDLE_BPS = 400_000;
+const TO_MIDDLE_BPS = 600_000;
+const TO_PART_OF_HIGHEST_BPS = 1_300_000;
 
 Deno.test("Allocation gives everybody a low layer before anybody a high one", () => {
   const tracks = [camera(), camera(), camera()];
@@ -62,6 +79,92 @@ Deno.test("Allocation gives frame rate before size", () => {
   const [slow] = [camera()];
   allocationOf([slow!]).allocate(110_000, true, 0);
   assert.equal(slow!.level, 1);
+});
+
+Deno.test("Allocation takes a larger picture only at a frame rate at which it does not jerk", () => {
+  for (
+    const [fps, budgetBps, level] of [
+      [30, TO_PART_OF_MIDDLE_BPS, 5],
+      [15, TO_PART_OF_MIDDLE_BPS, 3],
+      [15, TO_MIDDLE_BPS, 7],
+      [30, TO_PART_OF_HIGHEST_BPS, 9],
+      [15, TO_PART_OF_HIGHEST_BPS, 7],
+      // Of a lowest layer few frames are more than none.
+      [15, TO_LOWEST_LAYER_BPS, 0],
+      // All that a slow camera has.
+      [5, TO_MIDDLE_BPS, 7],
+    ] as const
+  ) {
+    const track = camera(fps);
+    allocationOf([track]).allocate(budgetBps, true, 0);
+    assert.equal(track.level, level, `${fps} frames/s in ${budgetBps} bits/s`);
+  }
+});
+
+Deno.test("Allocation takes a larger picture whose frame rates are unknown whole", () => {
+  const track = camera(0);
+  const allocation = allocationOf([track]);
+  allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 0);
+  assert.equal(track.level, 3);
+  setFrameRate(track, 30);
+  allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 100);
+  assert.equal(track.level, 5);
+});
+
+Deno.test("Allocation takes the highest temporal layer there is for all of a frame rate", () => {
+  const track = simulcast();
+  setCosts(track, [150_000, 500_000], [0.4, 0.6, 1]);
+  setFrameRate(track, 15);
+  allocationOf([track]).allocate(TO_MIDDLE_BPS, true, 0);
+  assert.equal(track.level, 6);
+});
+
+Deno.test("Allocation goes from a larger picture that would jerk to the smaller one", () => {
+  const track = camera(15);
+  const allocation = allocationOf([track]);
+  allocation.allocate(TO_MIDDLE_BPS, true, 0);
+  assert.equal(track.level, 7);
+  allocation.allocate(TO_PART_OF_MIDDLE_BPS, false, 100);
+  assert.equal(track.level, 3);
+});
+
+Deno.test("Allocation shows a screen sharp before it shows it smooth", () => {
+  const screen = camera(15);
+  screen.isScreen = true;
+  allocationOf([screen]).allocate(TO_PART_OF_MIDDLE_BPS, true, 0);
+  assert.equal(screen.level, 5);
+});
+
+Deno.test("Allocation gives no more frames than are wanted, and a larger picture with these", () => {
+  for (const [maxFps, level, costBps] of [[7, 5, 300_000], [3, 4, 200_000]] as const) {
+    const track = camera(15);
+    track.maxSpatial = 1;
+    track.maxFps = maxFps;
+    const allocation = allocationOf([track]);
+    allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 0);
+    assert.equal(track.level, level);
+    assert.ok(allocation.isComplete);
+    assert.deepEqual([allocation.idealBps, allocation.totalBps], [costBps, costBps]);
+  }
+  const all = camera(15);
+  all.maxFps = 60;
+  allocationOf([all]).allocate(TO_MIDDLE_BPS, true, 0);
+  assert.equal(all.level, 7);
+});
+
+Deno.test("Allocation changes nothing where frame rates sway", () => {
+  for (const [fps, maxFps] of [[26, 0], [15, 7.5]] as const) {
+    const track = camera(fps);
+    track.maxFps = maxFps;
+    const allocation = allocationOf([track]);
+    allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 0);
+    assert.equal(track.level, 5);
+    for (let second = 1; second < 20; second++) {
+      setFrameRate(track, fps * (second % 2 === 0 ? 1.15 : 0.85));
+      allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, second * 1_000);
+      assert.equal(track.level, 5, `after ${second} s`);
+    }
+  }
 });
 
 Deno.test("Allocation leaves 15 % of room above what it gives", () => {
@@ -261,6 +364,8 @@ function randomTracks(random: () => number): AllocatedTrack[] {
     const rates = [low, low * 3, low * 10].slice(0, layers);
     const track = new AllocatedTrack();
     setCosts(track, rates, temporal);
+    const fps = [0, 10, 15, 20, 30][Math.floor(random() * 5)]!;
+    setFrameRate(track, fps, temporal === TEMPORAL ? FRAMES : temporal);
     track.isScreen = random() < 0.15;
     track.priority = random() < 0.5 ? 0 : Math.floor(random() * 4);
     track.maxSpatial = Math.floor(random() * 3);
@@ -269,11 +374,18 @@ function randomTracks(random: () => number): AllocatedTrack[] {
   });
 }
 
+/** Whether a level of a layer above the lowest is used. */
+function isSmooth({ isScreen, frameRates }: AllocatedTrack, level: number): boolean {
+  if (level % 4 === 0) return false;
+  return isScreen || level % 4 === 3 || frameRates[level]! >= 12;
+}
+
 /** Levels that differ in cost, lowest first, of those wanted. */
 function steps(track: AllocatedTrack): number[] {
   if (!track.enabled) return [];
   const wanted = [...Array(LEVELS).keys()].filter((level) =>
-    level >> 2 <= track.maxSpatial && track.costBps[level]! > 0 && (level < 4 || level % 4 > 0)
+    level >> 2 <= track.maxSpatial && track.costBps[level]! > 0 &&
+    (level < 4 || isSmooth(track, level))
   );
   return wanted.filter((level, i) => track.costBps[level] !== track.costBps[wanted[i + 1] ?? -1]);
 }

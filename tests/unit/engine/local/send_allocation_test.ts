@@ -33,13 +33,15 @@ class Track {
     },
   } as unknown as DownTrack;
   readonly up: UpTrack;
+  /** Of the rate and the frames, what each temporal layer has with those below. */
+  temporal = [1, 1, 1, 1];
+  fps = 15;
 
   constructor(...bps: readonly number[]) {
-    const costs = (out: Float64Array) => {
+    const costs = (out: Float64Array, frameRates: Float64Array) => {
       out.fill(0);
-      bps.forEach((rate, s) => {
-        for (let t = 0; t < 4; t++) out[s * 4 + t] = rate;
-      });
+      bps.forEach((rate, s) => this.temporal.forEach((part, t) => out[s * 4 + t] = rate * part));
+      frameRates.forEach((_, level) => frameRates[level] = this.fps * this.temporal[level & 3]!);
     };
     const layer = () => ({ isRedundant: false, rates: { at: () => bps[0] } });
     const isMuted = () => this.muted;
@@ -114,6 +116,27 @@ Deno.test("SendAllocation gives each video its allowance, and tells what would b
   allocation.share(estimate, 100);
   assert.deepEqual([one.last, two.last], ["0/3", "0/3"]);
   assert.deepEqual(told, []);
+});
+
+Deno.test("SendAllocation takes no larger picture that jerks, unless its subscriber wants no more frames", () => {
+  const { allocation, add } = world();
+  const smooth = new Track(100_000, 400_000);
+  smooth.temporal = [0.25, 0.5, 1, 1];
+  add("video", smooth);
+  const estimate = new FakeEstimate();
+  estimate.bps = 300_000;
+  allocation.share(estimate, 0);
+  assert.equal(smooth.last, "0/3");
+  allocation.setTarget("video" as DownTrackId, { ...EVERYTHING, maxFps: 7 });
+  allocation.share(estimate, 100);
+  assert.equal(smooth.last, "1/1");
+  assert.equal(allocation.isLacking, false);
+  allocation.setTarget("video" as DownTrackId, EVERYTHING);
+  allocation.share(estimate, 200);
+  assert.equal(smooth.last, "0/3");
+  smooth.fps = 30;
+  allocation.share(estimate, 300);
+  assert.equal(smooth.last, "1/1");
 });
 
 Deno.test("SendAllocation gives a step that only one of several can have to who speaks, and follows it", () => {

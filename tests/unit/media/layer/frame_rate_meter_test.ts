@@ -35,9 +35,33 @@ Deno.test("FrameRateMeter follows a publisher that changes its frame rate", () =
   assert.equal(meter.temporalFor(7), 1);
 });
 
+function assertRates(meter: FrameRateMeter, expected: readonly number[]): void {
+  const rates = expected.map((_, layer) => meter.at(layer));
+  expected.forEach((fps, layer) => assert.ok(Math.abs(rates[layer]! - fps) < 1, `${rates}`));
+}
+
+Deno.test("FrameRateMeter.at() is the rate up to a temporal layer, 0 before a window was measured", () => {
+  const meter = new FrameRateMeter();
+  camera(meter, 900);
+  assertRates(meter, [0, 0, 0, 0]);
+  const later = new FrameRateMeter();
+  camera(later, 2_000);
+  assertRates(later, [7.5, 15, 30, 30]);
+});
+
+Deno.test("FrameRateMeter.at() follows a lower rate, but believes no single pause", () => {
+  const meter = new FrameRateMeter();
+  camera(meter, 4_000);
+  meter.count(0, 60_000);
+  assertRates(meter, [7.5, 15, 30, 30]);
+  for (let frame = 1; frame < 40; frame++) meter.count(frame % 2, 60_000 + frame * 100);
+  assertRates(meter, [5, 10, 10, 10]);
+});
+
 Deno.test("FrameRateMeter forgets a stream that began anew", () => {
   const meter = new FrameRateMeter();
   camera(meter, 2_000);
   meter.reset();
   assert.equal(meter.temporalFor(1), 3);
+  assertRates(meter, [0, 0, 0, 0]);
 });

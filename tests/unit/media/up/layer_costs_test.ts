@@ -94,6 +94,40 @@ Deno.test("UpTrack.costs() of layers inside one stream are those of all that the
   }
 });
 
+function frameRatesOf(up: UpTrack): number[] {
+  const frameRates = new Float64Array(12);
+  up.costs(new Float64Array(12), frameRates);
+  return [...frameRates];
+}
+
+Deno.test("UpTrack.costs() tells frames a second by temporal layers that are added up", () => {
+  const track = new SizedTrack([100, 500]);
+  track.run(300);
+  assert.deepEqual(frameRatesOf(track.up), Array(12).fill(0), "nothing was measured");
+  track.run(2_700);
+  const row = [50, 100, 100, 100];
+  assertAbout(frameRatesOf(track.up).slice(0, 8), [...row, ...row]);
+});
+
+Deno.test("UpTrack.costs() takes a layer that was not seen to be as fast as those below", () => {
+  const track = new SizedTrack([100, 500, 900]);
+  track.run(3_000, [true, false, false]);
+  const row = [50, 100, 100, 100];
+  assertAbout(frameRatesOf(track.up), [...row, ...row, ...row]);
+});
+
+Deno.test("UpTrack.costs() tells one frame rate for all spatial layers inside a stream", () => {
+  const mime = "video/VP9";
+  const world = new SvcWorld({ seed: 5, mime, mode: "L3T3", described: true, target: EVERYTHING });
+  world.run(5_000);
+  const rates = frameRatesOf(world.up);
+  const lowest = rates.slice(0, 4);
+  assert.deepEqual(rates, [...lowest, ...lowest, ...lowest]);
+  for (const [temporal, fps] of [30 / 4, 30 / 2, 30, 30].entries()) {
+    assert.ok(Math.abs(lowest[temporal]! - fps) <= 1, `${lowest}`);
+  }
+});
+
 Deno.test("LayerRates follow what rises faster than what falls, and know nothing before a window", () => {
   const rates = new LayerRates();
   const run = (from: number, to: number, bytes: number) => {
