@@ -197,6 +197,9 @@ Deno.test("RecordingDirectory removes nothing that another process is writing", 
     const file = writer.open("sub/x.webm", never);
     file.append(new Uint8Array(500));
     await writer.open("sub/y.webm", never).close();
+    await eventually("what was appended", async () => {
+      return (await Deno.stat(`${folder}/sub/x.webm`)).size === 500;
+    });
     await age(`${folder}/sub/x.webm`, platform, 9_000);
     await age(`${folder}/sub/y.webm`, platform, 1_000);
     assert.deepEqual(await tidied(folder, platform), ["x.webm", "y.webm"]);
