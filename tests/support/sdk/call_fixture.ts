@@ -207,17 +207,20 @@ export class Call {
 
   /**
    * Connects a participant in a browser whose media goes through `proxy`.
+   *
+   * @param mode Another one than this call's, so that both are in one room.
    */
   async joinBehind(
     proxy: LossyProxy,
     kind: "chromium" | "firefox",
     identity: string,
+    mode: ConnectionMode = this.mode,
   ): Promise<BrowserClient> {
     const client = this.#clients.use(await this.#open(kind, identity)) as BrowserClient;
     const { url, ports: { udp } } = this.server;
     await client.reroute({ [udp]: await proxy.portFor("127.0.0.1", udp) });
     const token = await mintToken({ identity, room: this.room });
-    await client.connect(url, token, this.mode === "dual" ? { singlePeerConnection: false } : {});
+    await client.connect(url, token, mode === "dual" ? { singlePeerConnection: false } : {});
     return client;
   }
 
