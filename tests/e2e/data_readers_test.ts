@@ -91,38 +91,35 @@ async function pairsIn(call: Call): Promise<Pair[]> {
   return [stopped, narrow, unhurried];
 }
 
-endToEndTest(
-  "readers that stop for 30 s and go on have everything, and hold up their writers alone",
-  ["go"],
-  () =>
-    fixture.call("stopped-readers", async (call) => {
-      const pairs = await pairsIn(call);
-      const talker = await call.joinData("pion", "talker");
-      const listener = await call.joinData("pion", "listener");
-      await using bystanders = await Bystanders.on(call.server);
-      const inboxes = await Inboxes.of([...pairs.map(({ reader }) => reader), listener]);
-      const talk = { label: RELIABLE, count: STOP_MS / 50, size: 100, perSecond: 20 };
-      const sending = Promise.all([
-        talker.send({ ...talk, to: [listener.identity] }),
-        ...pairs.map(({ writer, burst }) => writer.send(burst)),
-      ]);
-      const felt = await bystanders.feel(() => pause(STOP_MS));
-      const [{ sent }, heard] = [await talker.state(), await inboxes.from(talker, listener)];
-      const unhurried = pairs.at(-1)!;
-      const long = await unhurried.writer.state();
-      const onItsWay = long.sent - long.buffered / LONG.size;
-      for (const { reader } of pairs) await reader.read(-1);
-      await all(pairs, ({ reader }) =>
-        reader.identity, ({ writer, reader, burst }) =>
-        inboxes.expect(writer, reader, expectedOf(burst)));
-      await inboxes.expect(talker, listener, expectedOf(talk));
-      await sending;
-      assert.ok(onItsWay < LONG.count * MOST_ON_ITS_WAY, `${onItsWay} messages wait for a reader`);
-      assert.ok(heard.length >= sent - talk.perSecond, "somebody else was held up");
-      assert.ok(felt.mainThreadMs <= LONGEST_WAIT_MS, Deno.inspect(felt));
-      assert.ok(felt.mediaMs <= LONGEST_WAIT_MS, Deno.inspect(felt));
-    }, "dual"),
-);
+async function stopAndGoOn(call: Call): Promise<void> {
+  const pairs = await pairsIn(call);
+  const talker = await call.joinData("pion", "talker");
+  const listener = await call.joinData("pion", "listener");
+  await using bystanders = await Bystanders.on(call.server);
+  const inboxes = await Inboxes.of([...pairs.map(({ reader }) => reader), listener]);
+  const talk = { label: RELIABLE, count: STOP_MS / 50, size: 100, perSecond: 20 };
+  const sending = Promise.all([
+    talker.send({ ...talk, to: [listener.identity] }),
+    ...pairs.map(({ writer, burst }) => writer.send(burst)),
+  ]);
+  const felt = await bystanders.feel(() => pause(STOP_MS));
+  const [{ sent }, heard] = [await talker.state(), await inboxes.from(talker, listener)];
+  const unhurried = pairs.at(-1)!;
+  const long = await unhurried.writer.state();
+  const onItsWay = long.sent - long.buffered / LONG.size;
+  for (const { reader } of pairs) await reader.read(-1);
+  await all(
+    pairs,
+    ({ reader }) => reader.identity,
+    ({ writer, reader, burst }) => inboxes.expect(writer, reader, expectedOf(burst)),
+  );
+  await inboxes.expect(talker, listener, expectedOf(talk));
+  await sending;
+  assert.ok(onItsWay < LONG.count * MOST_ON_ITS_WAY, `${onItsWay} messages wait for a reader`);
+  assert.ok(heard.length >= sent - talk.perSecond, "somebody else was held up");
+  assert.ok(felt.mainThreadMs <= LONGEST_WAIT_MS, Deno.inspect(felt));
+  assert.ok(felt.mediaMs <= LONGEST_WAIT_MS, Deno.inspect(felt));
+}
 
 /** How fast the slow one reads, bit/s: half of the threshold. */
 const SLOW_BPS = THRESHOLD_BPS / 2;
@@ -131,30 +128,40 @@ const SLOW_WINDOW = 4_096;
 /** It sees that something is missing so soon, in the time of its own reading, ms. */
 const GAP_DEADLINE_MS = 6_000;
 
+async function readSlowly(call: Call): Promise<void> {
+  const slow = await call.joinData("pion", "slow", { window: SLOW_WINDOW });
+  const fast = await call.joinData("pion", "fast");
+  const writer = await call.joinData("pion", "writer");
+  await slow.read(SLOW_BPS);
+  const inboxes = await Inboxes.of([slow, fast]);
+  const burst = { label: RELIABLE, count: 1_000, size: 1_000, perSecond: 100 };
+  const sending = writer.send(burst);
+  const read = async () => (await inboxes.from(writer, slow)).map(({ number }) => number);
+  const gap = await eventually("a gap", async () => {
+    const at = (await read()).findIndex((number, at) => number !== at);
+    return at >= 0 && at;
+  }, { seen: read });
+  const gapMs = gap * burst.size * 8_000 / SLOW_BPS;
+  assert.ok(gapMs <= GAP_DEADLINE_MS, `it took ${gapMs} ms: ${await read()}`);
+  await sending;
+  await inboxes.expect(writer, fast, expectedOf(burst));
+  const numbers = await read();
+  assert.ok(numbers.every((number, at) => at === 0 || number > numbers[at - 1]!), `${numbers}`);
+}
+
 endToEndTest(
-  "a reader of 10 kbit/s soon sees what is new, and holds up nobody",
+  "readers that stop for 30 s have everything later, one of 10 kbit/s soon sees what is new, and both hold up nobody else",
   ["go"],
   () =>
-    slowFixture.call("slow-reader", async (call) => {
-      const slow = await call.joinData("pion", "slow", { window: SLOW_WINDOW });
-      const fast = await call.joinData("pion", "fast");
-      const writer = await call.joinData("pion", "writer");
-      await slow.read(SLOW_BPS);
-      const inboxes = await Inboxes.of([slow, fast]);
-      const burst = { label: RELIABLE, count: 1_000, size: 1_000, perSecond: 100 };
-      const sending = writer.send(burst);
-      const read = async () => (await inboxes.from(writer, slow)).map(({ number }) => number);
-      const gap = await eventually("a gap", async () => {
-        const at = (await read()).findIndex((number, at) => number !== at);
-        return at >= 0 && at;
-      }, { seen: read });
-      const gapMs = gap * burst.size * 8_000 / SLOW_BPS;
-      assert.ok(gapMs <= GAP_DEADLINE_MS, `it took ${gapMs} ms: ${await read()}`);
-      await sending;
-      await inboxes.expect(writer, fast, expectedOf(burst));
-      const numbers = await read();
-      assert.ok(numbers.every((number, at) => at === 0 || number > numbers[at - 1]!), `${numbers}`);
-    }, "dual"),
+    // At the same time, each on a server of its own: most of it is waiting.
+    all(
+      [
+        ["stopped", () => fixture.call("stopped-readers", stopAndGoOn, "dual")],
+        ["slow", () => slowFixture.call("slow-reader", readSlowly, "dual")],
+      ] as const,
+      ([name]) => name,
+      ([, run]) => run(),
+    ),
 );
 
 /** Of so many tiny messages at once. */
