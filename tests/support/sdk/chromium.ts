@@ -14,7 +14,35 @@ import {
 import { BrowserClient } from "./browser_client.ts";
 import { chromiumPath } from "../process/e2e_requirements.ts";
 
+/**
+ * What Chromium does without. It takes the last such list alone, so those that Playwright (1.65)
+ * leaves out are here, too.
+ */
+const DISABLED_FEATURES = [
+  // Each page would start two pages of its address bar and a process in reserve: with them a
+  // participant costs a second of a processor, without a third of that.
+  "WebUIOmniboxAimPopup",
+  "WebUIOmniboxFullPopup",
+  "WebUIOmniboxPopup",
+  "SpareRendererForSitePerProcess",
+  // Playwright's:
+  "AvoidUnnecessaryBeforeUnloadCheckSync",
+  "DestroyProfileOnBrowserClose",
+  "HttpsUpgrades",
+  "HttpsFirstBalancedModeAutoEnable",
+  "LensOverlay",
+  "MediaRouter",
+  "PaintHolding",
+  "ThirdPartyStoragePartitioning",
+  "AvoidCorsURLLoaderRestartOnRedirect",
+  "OptimizationHints",
+  "NetworkTimeServiceQuerying",
+  "AimEnabled",
+  "PreconnectToSearch",
+];
+
 const FLAGS = [
+  `--disable-features=${DISABLED_FEATURES.join(",")}`,
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",
