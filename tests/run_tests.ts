@@ -9,8 +9,8 @@
  *
  * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait
  * for browsers and for time to pass. Each of their files has a run of its own; all other tests
- * share one, but for those that hold calls in real time (`tests/wire`), which come when nothing
- * else runs. What failed is run once more, alone, and told in any case.
+ * share one, but for those that hold calls in real time (`tests/wire`), which come two files at a
+ * time when nothing else runs. What failed is run once more, alone, and told in any case.
  *
  * @module
  */
@@ -77,22 +77,29 @@ const FIRST = [
   "publishing",
   "single_connection",
   "agents",
+  // Of those that come later:
+  "data_readers",
+  "udp_outage",
+  "departures",
+  "redis_outage",
+  "worker_pool_over_loopback",
 ];
 /**
- * End-to-end tests that run when nothing else does, one after the other, like `tests/wire`: what
- * they look at is how much of a path is used, and a processor that has no time for it looks like a
- * path that is full; or it is what a browser does within a time of its own, of which an outage has
- * left little; or how long bystanders of an attack stand still.
+ * End-to-end tests that run among those of `tests/wire`, beside one other at most: what they look at
+ * is what a browser or a reader does within a time of its own, of which an outage has left little.
+ * All of these wait for most of their time: two of them keep less than one core busy.
  */
-const ALONE = [
-  "narrow_path",
-  "udp_outage",
-  "impaired_clients",
-  "signalling_weight",
-  "data_readers",
-];
+const IN_PAIRS = ["udp_outage", "data_readers"];
+/**
+ * End-to-end tests that run when nothing else does, one after the other: what they look at is how
+ * much of a path is used, and a processor that has no time for it looks like a path that is full; or
+ * how long bystanders of an attack stand still.
+ */
+const ALONE = ["narrow_path", "impaired_clients", "signalling_weight", "data_flood"];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
+/** Runs at once of those that need a processor the moment they have something to do. */
+const PAIR = 2;
 /**
  * Failed files that are run a second time, alone, after all others: a browser that had no processor
  * for seconds looks like a server that did not answer. What failed at first is told in the report
@@ -181,22 +188,26 @@ async function runAll(): Promise<boolean> {
   if (!await run(Deno.execPath(), ["task", "check"])) return false;
   const deadline = AbortSignal.timeout(DEADLINE_MS);
   const runOf = (path: string): Job => ({ name: path, args: [path], yields: false });
-  const isAlone = (file: string) => ALONE.some((name) => file.endsWith(`/${name}_test.ts`));
-  const files = endToEndFiles();
+  const isOneOf = (names: readonly string[]) => (path: string) =>
+    names.some((name) => path.endsWith(`/${name}_test.ts`));
+  const [isInPairs, isAlone] = [isOneOf(IN_PAIRS), isOneOf(ALONE)];
+  const files = testFiles(END_TO_END);
   const notTheirs = `${END_TO_END},${REAL_TIME}`;
-  const jobs: Job[] = [
-    { name: "all other tests", args: ["tests", `--ignore=${notTheirs}`], yields: true },
-    ...files.filter((file) => !isAlone(file)).map(runOf),
-  ];
   const summaries: RunSummary[] = [];
-  const work = async () => {
-    for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-      summaries.push(await runTests(job, deadline));
-    }
+  const runSome = async (jobs: Job[], atOnce: number) => {
+    const work = async () => {
+      for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
+        summaries.push(await runTests(job, deadline));
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
   };
-  await Promise.all(Array.from({ length: RUNS_AT_ONCE }, work));
-  jobs.push(runOf(REAL_TIME), ...files.filter(isAlone).map(runOf));
-  await work();
+  const others = files.filter((file) => !isInPairs(file) && !isAlone(file)).map(runOf);
+  const small = { name: "all other tests", args: ["tests", `--ignore=${notTheirs}`], yields: true };
+  await runSome([small, ...others], RUNS_AT_ONCE);
+  const inPairs = firstFirst([...files.filter(isInPairs), ...testFiles(REAL_TIME)]).map(runOf);
+  await runSome(inPairs, PAIR);
+  await runSome(files.filter(isAlone).map(runOf), 1);
   const doubtful = summaries.filter(({ failed }) => failed > 0);
   if (doubtful.flatMap(({ failedFiles }) => failedFiles).length <= MAX_RUN_ALONE) {
     for (const first of doubtful.filter(({ failedFiles }) => failedFiles.length > 0)) {
@@ -210,12 +221,15 @@ async function runAll(): Promise<boolean> {
   return summaries.every(({ failed }) => failed === 0);
 }
 
-function endToEndFiles(): string[] {
-  const names = [...Deno.readDirSync(new URL(END_TO_END, PROJECT_ROOT))].map(({ name }) => name)
+function testFiles(folder: string): string[] {
+  const names = [...Deno.readDirSync(new URL(folder, PROJECT_ROOT))].map(({ name }) => name)
     .filter((name) => name.endsWith("_test.ts")).sort();
-  const isFirst = (name: string) => FIRST.includes(name.replace("_test.ts", ""));
-  return [...names.filter(isFirst), ...names.filter((name) => !isFirst(name))]
-    .map((name) => `${END_TO_END}/${name}`);
+  return firstFirst(names.map((name) => `${folder}/${name}`));
+}
+
+function firstFirst(paths: readonly string[]): string[] {
+  const isFirst = (path: string) => FIRST.some((name) => path.endsWith(`/${name}_test.ts`));
+  return [...paths.filter(isFirst), ...paths.filter((path) => !isFirst(path))];
 }
 
 await installMissing();

@@ -1,21 +1,18 @@
 /**
- * Readers that stop, readers that are slow, and a writer that floods: what becomes of the reliable
- * channel towards them, of those who write to it, and of everybody else. On pion, whose
- * applications can leave messages in the window that they give a sender; all others read on.
+ * Readers that stop and readers that are slow: what becomes of the reliable channel towards them, of
+ * those who write to it, and of everybody else. On pion, whose applications can leave messages in
+ * the window that they give a sender; all others read on. A writer that floods: `data_flood_test.ts`.
  *
  * @module
  */
 import assert from "node:assert/strict";
-import { mintToken } from "../support/process/access_tokens.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
-import type { RoomwireProcess } from "../support/process/roomwire_process.ts";
-import { type Standstill, standstillDuring } from "../support/process/standstill.ts";
 import { type Burst, RELIABLE } from "../support/peers/data_peer.ts";
 import { all, expectedOf, Inboxes } from "../support/peers/data_scenarios.ts";
 import type { RawDataPeer } from "../support/peers/raw_data_peer.ts";
 import { type Call, CallFixture, type DataJoinOptions } from "../support/sdk/call_fixture.ts";
-import { WireParticipant } from "../support/wire/wire_participant.ts";
+import { Bystanders } from "../support/wire/bystanders.ts";
 
 /** LiveKit's threshold in its own test of slow readers, bit/s. */
 const THRESHOLD_BPS = 21_024;
@@ -26,35 +23,6 @@ const slowFixture = CallFixture.forThisFile({
 });
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
-
-/** Two in a call of their own on a server, who feel what it does. */
-class Bystanders implements AsyncDisposable {
-  private constructor(
-    readonly server: RoomwireProcess,
-    readonly speaker: WireParticipant,
-    readonly listener: WireParticipant,
-  ) {}
-
-  static async on(server: RoomwireProcess): Promise<Bystanders> {
-    const join = async (identity: string) => {
-      const token = await mintToken({ room: "bystanders", identity });
-      return (await WireParticipant.open(server.url, token)).connected();
-    };
-    const [speaker, listener] = [await join("speaker"), await join("listener")];
-    const { sid } = await speaker.publish("audio");
-    await listener.track(sid);
-    return new Bystanders(server, speaker, listener);
-  }
-
-  feel(action: () => Promise<void>): Promise<Standstill> {
-    return standstillDuring(this.server, this.listener, action);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.speaker[Symbol.asyncDispose]();
-    await this.listener[Symbol.asyncDispose]();
-  }
-}
 
 /** How long readers stand still, or read slowly, ms. */
 const STOP_MS = 30_000;
@@ -162,48 +130,4 @@ endToEndTest(
       ([name]) => name,
       ([, run]) => run(),
     ),
-);
-
-/** Of so many tiny messages at once. */
-const FLOOD = { label: RELIABLE, count: 108_000, size: 10 };
-/** Main thread and media stand no longer than this, ms. */
-const LONGEST_STALL_MS = 250;
-const LONGEST_GAP_MS = 250;
-/** What is noisy is measured until it is quiet. */
-const ATTEMPTS = 4;
-
-endToEndTest(
-  "a flood of tiny messages arrives and holds up nobody",
-  ["go"],
-  () =>
-    fixture.call("flood", async (call) => {
-      await using bystanders = await Bystanders.on(call.server);
-      const flooder = await call.joinData("pion", "flooder");
-      const sink = await call.joinData("pion", "sink");
-      const measure = async (first: number) => {
-        const inboxes = await Inboxes.of([sink]);
-        const burst = { ...FLOOD, first };
-        const startedAt = performance.now();
-        let sentMs = 0;
-        const act = async () => {
-          await flooder.send(burst);
-          sentMs = performance.now() - startedAt;
-          await eventually("the whole flood", async () => {
-            return (await sink.state()).arrived >= first + FLOOD.count;
-          }, { seen: async () => (await sink.state()).arrived });
-        };
-        const felt = await bystanders.feel(act);
-        await inboxes.expect(flooder, sink, expectedOf(burst));
-        return { felt, sentMs, arrivedMs: performance.now() - startedAt };
-      };
-      const runs: Awaited<ReturnType<typeof measure>>[] = [];
-      const isQuiet = () =>
-        runs.some(({ felt }) =>
-          felt.mainThreadMs <= LONGEST_STALL_MS && felt.mediaMs <= LONGEST_GAP_MS
-        );
-      do runs.push(await measure(runs.length * FLOOD.count)); while (
-        !isQuiet() && runs.length < ATTEMPTS
-      );
-      assert.ok(isQuiet(), `somebody noticed: ${Deno.inspect(runs, { depth: 4 })}`);
-    }, "dual"),
 );

@@ -1,0 +1,58 @@
+/**
+ * A writer that floods the reliable channel, on pion: everything arrives, and nobody else waits.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { endToEndTest } from "../support/process/e2e_requirements.ts";
+import { eventually } from "../support/process/eventually.ts";
+import { RELIABLE } from "../support/peers/data_peer.ts";
+import { expectedOf, Inboxes } from "../support/peers/data_scenarios.ts";
+import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { Bystanders } from "../support/wire/bystanders.ts";
+
+const fixture = CallFixture.forThisFile();
+
+/** Of so many tiny messages at once. */
+const FLOOD = { label: RELIABLE, count: 108_000, size: 10 };
+/** Main thread and media stand no longer than this, ms. */
+const LONGEST_STALL_MS = 250;
+const LONGEST_GAP_MS = 250;
+/** What is noisy is measured until it is quiet. */
+const ATTEMPTS = 4;
+
+endToEndTest(
+  "a flood of tiny messages arrives and holds up nobody",
+  ["go"],
+  () =>
+    fixture.call("flood", async (call) => {
+      await using bystanders = await Bystanders.on(call.server);
+      const flooder = await call.joinData("pion", "flooder");
+      const sink = await call.joinData("pion", "sink");
+      const measure = async (first: number) => {
+        const inboxes = await Inboxes.of([sink]);
+        const burst = { ...FLOOD, first };
+        const startedAt = performance.now();
+        let sentMs = 0;
+        const act = async () => {
+          await flooder.send(burst);
+          sentMs = performance.now() - startedAt;
+          await eventually("the whole flood", async () => {
+            return (await sink.state()).arrived >= first + FLOOD.count;
+          }, { seen: async () => (await sink.state()).arrived });
+        };
+        const felt = await bystanders.feel(act);
+        await inboxes.expect(flooder, sink, expectedOf(burst));
+        return { felt, sentMs, arrivedMs: performance.now() - startedAt };
+      };
+      const runs: Awaited<ReturnType<typeof measure>>[] = [];
+      const isQuiet = () =>
+        runs.some(({ felt }) =>
+          felt.mainThreadMs <= LONGEST_STALL_MS && felt.mediaMs <= LONGEST_GAP_MS
+        );
+      do runs.push(await measure(runs.length * FLOOD.count)); while (
+        !isQuiet() && runs.length < ATTEMPTS
+      );
+      assert.ok(isQuiet(), `somebody noticed: ${Deno.inspect(runs, { depth: 4 })}`);
+    }, "dual"),
+);
