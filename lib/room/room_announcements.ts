@@ -214,7 +214,8 @@ export class RoomAnnouncements {
   #announce(participant: Member, info: ParticipantInfo, immediate: boolean): number {
     const holder = this.source.byIdentity(participant.identity);
     const current = holder === undefined || holder === participant ? undefined : sharedInfo(holder);
-    const told = this.#send(this.#queue.push(info, immediate, current), participant);
+    const isUrgent = immediate || participant.profile.hasPublished;
+    const told = this.#send(this.#queue.push(info, isUrgent, current), participant);
     if (this.#queue.size > 0) this.#scheduleBatch();
     return told;
   }

@@ -4,6 +4,7 @@ import {
   DisconnectReason,
   LeaveRequest_Action,
   MuteTrackRequest,
+  ParticipantPermission,
   RequestResponse_Reason,
   SessionDescription,
   TrackType,
@@ -195,6 +196,28 @@ Deno.test("handleRequest() refuses a track of a source that may not be published
   const response = alice.last("requestResponse");
   assert.equal(response.reason, RequestResponse_Reason.NOT_ALLOWED);
   assert.ok(response.request.value instanceof AddTrackRequest);
+});
+
+Deno.test("whoever may not publish any more is no publisher, as others hear at once", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const bob = await world.joined("bob");
+  await alice.publishCamera();
+  const told = () => bob.last("update").participants[0]!;
+  const counted = () => world.rooms.get("lobby")!.info().numPublishers;
+  assert.deepEqual([told().isPublisher, told().tracks.length, counted()], [true, 1, 1]);
+
+  const permission = alice.participant.profile.permission.clone();
+  permission.canPublish = false;
+  await alice.participant.setPermission(permission);
+  await world.settle();
+  assert.deepEqual([told().isPublisher, told().tracks.length, counted()], [false, 0, 0]);
+
+  await alice.participant.setPermission(
+    new ParticipantPermission({ ...permission, canPublish: true }),
+  );
+  await world.settle();
+  assert.deepEqual([told().isPublisher, counted()], [true, 1], "as LiveKit has it");
 });
 
 Deno.test("a track announced twice at once can be published again and again", async () => {

@@ -77,6 +77,7 @@ export class ParticipantProfile {
   #permission: ParticipantPermission;
   #state = State.JOINING;
   #isPublisher = false;
+  #hasPublished = false;
   #disconnectReason = DisconnectReason.UNKNOWN_REASON;
   #version = 0;
   #dirty = true;
@@ -115,8 +116,14 @@ export class ParticipantProfile {
     return this.#permission;
   }
 
+  /** Has published and still may. */
   get isPublisher(): boolean {
     return this.#isPublisher;
+  }
+
+  /** Others hear of its changes at once, also of those that end its publishing. */
+  get hasPublished(): boolean {
+    return this.#hasPublished;
   }
 
   get isAgent(): boolean {
@@ -170,12 +177,14 @@ export class ParticipantProfile {
 
   becomePublisher(): void {
     this.#isPublisher = true;
+    this.#hasPublished = true;
     this.touch();
   }
 
   setPermission(permission: ParticipantPermission): boolean {
     if (this.#permission.equals(permission)) return false;
     this.#permission = permission;
+    this.#isPublisher = this.#hasPublished && permission.canPublish;
     this.touch();
     return true;
   }
@@ -223,7 +232,9 @@ export class ParticipantProfile {
     this.#metadata = metadata;
     this.#attributes = { ...attributes };
     this.#permission = permission;
-    this.#isPublisher ||= isPublisher;
+    // Its tracks may be known here before its node says that it publishes.
+    this.#isPublisher = isPublisher || this.#isPublisher && permission.canPublish;
+    this.#hasPublished ||= isPublisher;
     // It ends when its node says that it has left.
     if (state !== State.DISCONNECTED) this.advance(state);
     this.touch();
