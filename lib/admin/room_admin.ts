@@ -115,7 +115,7 @@ export class RoomAdmin {
     return new RoomAdmin(this.rooms, this.options, hops);
   }
 
-  /** Makes a room, or changes an existing one where the request says something. */
+  /** Makes a room, or changes an existing one, but for its metadata, where the request says so. */
   async createRoom(request: CreateRoomRequest): Promise<RoomInfo | AdminFailure> {
     const { limits } = this.options;
     const failure = checkRoomName(request.name, limits) ??

@@ -130,12 +130,17 @@ export class LocalRooms {
     return { ok: true, room, created, ...(claim === undefined ? {} : { claim }) };
   }
 
-  /** As {@linkcode enter}, but an existing room takes over what the request says. */
+  /**
+   * As {@linkcode enter}, but an existing room takes over what the request says; all but metadata,
+   * which backends give to each request for the room, and which the room may have changed since.
+   */
   async enterAndUpdate(request: RoomRequest): Promise<Entrance | EntryRefused> {
     const entrance = this.get(request.name) === undefined || this.shared
       ? await this.enter(request, true)
       : { ok: true as const, room: this.get(request.name)!, created: false };
-    if (entrance.ok && !entrance.created) await entrance.room.update(this.#complete(request));
+    if (entrance.ok && !entrance.created) {
+      await entrance.room.update({ ...this.#complete(request), metadata: "" });
+    }
     return entrance;
   }
 

@@ -92,6 +92,17 @@ Deno.test("RoomAdmin.createRoom() changes an existing room where the request say
   assert.equal(alice.last("roomUpdate").room!.maxParticipants, 7);
 });
 
+Deno.test("RoomAdmin.createRoom() leaves the metadata of a room that is there to updateRoomMetadata()", async () => {
+  const { world, admin } = adminWorld();
+  // What backends do before each join.
+  const prepare = () => admin.createRoom(new CreateRoomRequest({ name: "lobby", metadata: "new" }));
+  assert.equal(succeeded(await prepare()).metadata, "new");
+  const alice = await world.joined("alice");
+  succeeded(await admin.updateRoomMetadata("lobby", "second round"));
+  assert.equal(succeeded(await prepare()).metadata, "second round");
+  assert.equal(alice.last("roomUpdate").room!.metadata, "second round");
+});
+
 Deno.test("RoomAdmin.createRoom() counts a changed empty timeout from when the room was made", async () => {
   const { world, admin } = adminWorld();
   succeeded(await admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 100 })));
