@@ -117,17 +117,25 @@ async function findingsOf(
   }
 }
 
+/** As LiveKit prints them, with what only this program listens on. */
 function portList(values: Parameters<CommandLineActions["ports"]>[0], sources: ConfigSources) {
   const config = loadConfig(values, sources);
-  const { rtc, prometheus, tls } = config;
+  const { rtc, prometheus, tls, turn, ingress } = config;
+  const on = (port: number, use: string) => port === 0 ? [] : [`${port} - ${use}`];
+  const turnOn = (port: number, use: string) => turn.enabled ? on(port, use) : [];
   const tcp = [
     `${config.port} - HTTP service`,
-    ...(tls.port === 0 ? [] : [`${tls.port} - HTTPS service`]),
-    ...(tls.redirect_port === 0 ? [] : [`${tls.redirect_port} - redirect to HTTPS`]),
-    ...(rtc.tcp_port === 0 ? [] : [`${rtc.tcp_port} - ICE/TCP`]),
-    ...(prometheus.port === 0 ? [] : [`${prometheus.port} - Prometheus`]),
+    ...on(tls.port, "HTTPS service"),
+    ...on(tls.redirect_port, "redirect to HTTPS"),
+    ...on(rtc.tcp_port, "ICE/TCP"),
+    ...turnOn(turn.tls_port, "TURN/TLS"),
+    ...on(ingress.rtmp_port, "RTMP"),
+    ...on(prometheus.port, "Prometheus"),
   ];
-  const udp = udpPorts(config, navigator.hardwareConcurrency).map((port) => `${port} - ICE/UDP`);
+  const udp = [
+    ...udpPorts(config, navigator.hardwareConcurrency).flatMap((port) => on(port, "ICE/UDP")),
+    ...turnOn(turn.udp_port, "TURN/UDP"),
+  ];
   return `TCP Ports\n${tcp.join("\n")}\n${
     udp.length === 0 ? "" : `UDP Ports\n${udp.join("\n")}\n`
   }`;

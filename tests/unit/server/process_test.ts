@@ -128,6 +128,31 @@ Deno.test("main: generate-keys, create-join-token and ports print what LiveKit p
   assert.match(ports.out, /^TCP Ports\n7880 - HTTP service\n7881 - ICE\/TCP\nUDP Ports\n9000 - /);
 });
 
+Deno.test("main: ports names those of TURN and RTMP, which a firewall has to let in, too", async () => {
+  const config = {
+    keys: { key: "s".repeat(32) },
+    rtc: { udp_port: 9000 },
+    turn: { enabled: true, domain: "turn.example.org", external_tls: true },
+    ingress: { rtmp_port: 1935 },
+  };
+  const turnOf = (ports: Record<string, number>) =>
+    run([
+      "ports",
+      "--config-body",
+      JSON.stringify({ ...config, turn: { ...config.turn, ...ports } }),
+    ]);
+  const [both, none] = await Promise.all([
+    turnOf({ tls_port: 5349, udp_port: 3478 }),
+    run(["ports", "--dev", "--udp-port", "9000"]),
+  ]);
+  assert.equal(
+    both.out,
+    "TCP Ports\n7880 - HTTP service\n7881 - ICE/TCP\n5349 - TURN/TLS\n1935 - RTMP\n" +
+      "UDP Ports\n9000 - ICE/UDP\n3478 - TURN/UDP\n",
+  );
+  assert.doesNotMatch(none.out, /TURN|RTMP/);
+});
+
 Deno.test("main: SIGTERM ends a running server with status 0, and its log is JSON without others' addresses", async () => {
   const child = start(await freePorts());
   const reader = child.stderr.pipeThrough(new TextDecoderStream()).getReader();
