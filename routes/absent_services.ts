@@ -1,7 +1,7 @@
 /**
  * The services this server does not have (telephony, and recording where it is off): their methods
- * check grants and bodies as always and then say what LiveKit says when the workers behind them are
- * missing, so that applications see an error they know.
+ * check grants and bodies as always and then answer as LiveKit does when the workers behind them are
+ * missing, so that applications see an error they know, and people read what to do.
  *
  * `Connector` and the other services of LiveKit's cloud are no routes at all, as on its open
  * server.
@@ -15,6 +15,12 @@ import { needsRoomAdmin, needsRoomRecord, needsSipAdmin, needsSipCall } from "./
 import type { TwirpAccess, TwirpCall, TwirpMethod, TwirpService } from "./twirp.ts";
 
 type Grant = TwirpAccess["grant"];
+
+/** What is not there, by LiveKit's word for it, and why. */
+const WHY = {
+  egress: "nothing is recorded here before recording.directory is set",
+  sip: "there is no telephony here",
+} as const;
 
 const EGRESS: Readonly<Record<string, unknown>> = {
   StartEgress: protocol.StartEgressRequest,
@@ -66,7 +72,7 @@ function absent(
   name: string,
   inputs: Readonly<Record<string, unknown>>,
   usual: Grant,
-  what: string,
+  what: keyof typeof WHY,
   special: Readonly<Record<string, Grant>> = {},
   checks: Readonly<
     Record<string, (call: TwirpCall, request: AnyMessage) => TwirpError | undefined>
@@ -86,8 +92,8 @@ function absent(
 }
 
 /** Starting something waits for a worker to take it; the rest needs the store they share. */
-function missing(method: string, what: string): TwirpError {
+function missing(method: string, what: keyof typeof WHY): TwirpError {
   return method.startsWith("Start")
-    ? relayedError("unavailable", "no response from servers")
-    : relayedError("internal", `${what} not connected (redis required)`);
+    ? relayedError("unavailable", `no response from servers: ${WHY[what]}`)
+    : relayedError("internal", `${what} not connected: ${WHY[what]}`);
 }

@@ -236,12 +236,13 @@ Deno.test("roomService() refuses what makes no sense in LiveKit's words", async 
 
 Deno.test("absentServices() check grants first and then say what is not there", async () => {
   const { call } = await api();
-  const missing = (what: string) => ({
+  const why = {
+    egress: "nothing is recorded here before recording.directory is set",
+    sip: "there is no telephony here",
+  };
+  const missing = (what: "egress" | "sip") => ({
     status: 500,
-    body: {
-      code: "internal",
-      msg: `twirp error unknown: ${what} not connected (redis required)`,
-    },
+    body: { code: "internal", msg: `twirp error unknown: ${what} not connected: ${why[what]}` },
   });
   const cases = [
     ["Egress/ListEgress", tokenWith({ roomRecord: true }), "egress"],
@@ -263,7 +264,10 @@ Deno.test("absentServices() check grants first and then say what is not there", 
     await call("Egress/StartRoomCompositeEgress", {}, tokenWith({ roomRecord: true })),
     {
       status: 503,
-      body: { code: "unavailable", msg: "twirp error unknown: no response from servers" },
+      body: {
+        code: "unavailable",
+        msg: `twirp error unknown: no response from servers: ${why.egress}`,
+      },
     },
   );
 });
