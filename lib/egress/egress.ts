@@ -9,7 +9,12 @@
 import { type EgressInfo, EgressStatus, VideoQuality } from "@livekit/protocol";
 import type { Cancel, Clock } from "../base/platform.ts";
 import type { Composition } from "../recording/composition.ts";
-import { type NameFacts, recordingPath, sharedTemplate } from "../recording/recording_name.ts";
+import {
+  type NameFacts,
+  ownTemplate,
+  recordingPath,
+  sharedTemplate,
+} from "../recording/recording_name.ts";
 import type { Member } from "../room/participant/member.ts";
 import type { PublishedTrack } from "../room/registry/registry_messages.ts";
 import type { Room } from "../room/room.ts";
@@ -222,10 +227,7 @@ export class Egress implements TrackWatcher<Member>, EgressState {
     const { storage } = this.#world;
     const { filepath, fallback, format, selector, segments } = this.plan;
     if (segments !== undefined) return this.#segmented(segments, expected);
-    // Names that do not tell tracks apart would be numbered: better by what they are.
-    const isTold = selector.type !== "room" || /\{track_id\}/.test(filepath) ||
-      filepath === "" || filepath.endsWith("/");
-    const template = isTold ? filepath : `${filepath}-{publisher_identity}-{track_source}`;
+    const template = selector.type === "room" ? ownTemplate(filepath) : filepath;
     return new RecordedOutput({
       clock: this.#clock,
       storage,

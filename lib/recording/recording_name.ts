@@ -43,6 +43,15 @@ export function recordingPath(template: string, fallback: string, facts: NameFac
 }
 
 /**
+ * The template of each file of a room, by one that was perhaps meant for a single file. Names that do
+ * not tell tracks apart would be numbered: better by what they are.
+ */
+export function ownTemplate(template: string): string {
+  const isTold = template === "" || template.endsWith("/") || template.includes("{track_id}");
+  return isTold ? template : `${template.replace(ENDING, "")}-{publisher_identity}-{track_source}`;
+}
+
+/**
  * The template of what belongs to all tracks of a recording, by that of the files of each: without
  * what tells those apart. It ends with a slash, or is empty, if no name is left.
  */

@@ -4,6 +4,7 @@ import {
   endingOf,
   leadsOutside,
   type NameFacts,
+  ownTemplate,
   recordingPath,
   sharedTemplate,
 } from "../../../lib/recording/recording_name.ts";
@@ -73,6 +74,19 @@ Deno.test("recordingPath() stays inside, with random templates and facts", () =>
     assert.ok(!path.includes("\u0000"));
     for (const part of path.split("/")) assert.match(part, /^[^.\s/\\][^/\\]*$/, path);
   }
+});
+
+Deno.test("ownTemplate() tells the files of a room apart behind the name, before its ending", () => {
+  const own = "-{publisher_identity}-{track_source}";
+  const table = [
+    ["calls/standup.mp4", `calls/standup${own}`],
+    ["{room_name}-{time}.WebM", `{room_name}-{time}${own}`],
+    ["v1.2", `v1.2${own}`],
+    ["{track_id}.mp4", "{track_id}.mp4"],
+    ["calls/", "calls/"],
+    ["", ""],
+  ] as const;
+  for (const [template, each] of table) assert.equal(ownTemplate(template), each, template);
 });
 
 Deno.test("sharedTemplate() leaves out what tells the files of a room apart", () => {
