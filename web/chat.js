@@ -9,11 +9,14 @@ import { element, make } from "./elements.js";
 import { notPermittedWords } from "./failure_words.js";
 import { linkedText } from "./linked_text.js";
 import { nameOf } from "./names.js";
-import { mention, tellProblem } from "./notices.js";
+import { endMentions, mention, say, tellProblem } from "./notices.js";
+import { RoomEvent } from "./sdk.js";
 
 const TOPIC = "lk.chat";
 /** So much of a message is read aloud and shown in passing, characters. */
 const GLANCE = 80;
+/** A room tells of those who publish nothing in passing: after their first words, perhaps, ms. */
+const INTRODUCTION_MS = 4000;
 /** Older ones go when there are more. */
 const MOST_MESSAGES = 500;
 
@@ -43,10 +46,9 @@ export class Chat {
   /** @param {import("livekit-client").Room} room */
   show(room) {
     room.registerTextStreamHandler(TOPIC, async (reader, { identity }) => {
-      const participant = room.remoteParticipants.get(identity);
-      const name = participant === undefined ? identity : nameOf(participant);
       try {
         const { text, isCut } = await readMessage(reader);
+        const name = await nameOfSender(room, identity);
         this.#receive(name || "Server", isCut ? `${text}… (The rest was too long to show.)` : text);
       } catch (error) {
         console.warn("a message did not come completely", error);
@@ -68,16 +70,20 @@ export class Chat {
   /** What is unread has been read. */
   opened() {
     this.#setUnread(0);
+    endMentions("chat");
     const scroll = element("chat-scroll");
     scroll.scrollTop = scroll.scrollHeight;
     element("chat-field").focus();
   }
 
   #receive(from, text) {
-    const isOpen = !element("chat").hidden;
-    if (!isOpen) this.#setUnread(this.#unread + 1);
-    const glance = text.length > GLANCE ? `${text.slice(0, GLANCE)}…` : text;
-    mention(`${from} writes: ${glance}`);
+    const glance = `${from} writes: ${text.length > GLANCE ? `${text.slice(0, GLANCE)}…` : text}`;
+    if (element("chat").hidden) {
+      this.#setUnread(this.#unread + 1);
+      mention(glance, "chat");
+    } else {
+      say(glance);
+    }
     this.#add(from, text);
   }
 
@@ -132,4 +138,30 @@ export class Chat {
     }
     this.renderForm();
   }
+}
+
+/**
+ * The name of whoever sent something, also if the room has not told of them yet.
+ *
+ * @param {import("livekit-client").Room} room
+ * @param {string} identity empty if the server sent it
+ */
+async function nameOfSender(room, identity) {
+  const known = () => room.remoteParticipants.get(identity);
+  if (identity !== "" && known() === undefined) {
+    await new Promise((resolve) => {
+      const onConnected = ({ identity: newcomer }) => {
+        if (newcomer === identity) end();
+      };
+      const timer = setTimeout(end, INTRODUCTION_MS);
+      function end() {
+        clearTimeout(timer);
+        room.off(RoomEvent.ParticipantConnected, onConnected);
+        resolve();
+      }
+      room.on(RoomEvent.ParticipantConnected, onConnected);
+    });
+  }
+  const participant = known();
+  return participant === undefined ? identity : nameOf(participant);
 }

@@ -62,14 +62,25 @@ export function tellSilence(allow) {
  * Something that passes: it is said politely and shown for a moment.
  *
  * @param {string} words
+ * @param {string} [about] by which {@linkcode endMentions} finds it
  */
-export function mention(words) {
+export function mention(words, about = "") {
   say(words);
   const toasts = element("toasts");
   const toast = make("p", "toast", words);
+  toast.dataset.about = about;
   toasts.append(toast);
   while (toasts.childElementCount > MOST_TOASTS) toasts.firstElementChild.remove();
   setTimeout(() => toast.remove(), TOAST_MS);
+}
+
+/**
+ * Shows no longer what is seen elsewhere now.
+ *
+ * @param {string} about
+ */
+export function endMentions(about) {
+  for (const toast of element("toasts").querySelectorAll(`[data-about="${about}"]`)) toast.remove();
 }
 
 /**

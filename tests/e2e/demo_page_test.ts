@@ -174,16 +174,41 @@ endToEndTest("two printed links and two clicks bring two people together", [
     async () => (await chat.getAttribute("aria-label")) === "Chat, 1 unread message",
   );
   assert.equal(await ann.page.locator("#chat-badge").innerText(), "1");
+  const glance = ann.page.locator(".toast", { hasText: "writes: see" });
+  assert.equal(await glance.count(), 1);
   await ann.press(/^Chat/);
   assert.equal(await ann.page.locator("#chat-badge").isVisible(), false);
+  assert.equal(await glance.count(), 0, "what is read in the chat is not over it, too");
   const link = ann.page.locator("#chat-log a");
   assert.equal(await link.getAttribute("href"), "https://a.example/x");
   assert.match(await link.getAttribute("rel") ?? "", /noopener noreferrer/);
   assert.match(await ann.page.locator("#chat-log time").innerText(), /\d/);
 
+  await bob.page.getByRole("textbox", { name: "Message" }).fill("and this");
+  await bob.page.keyboard.press("Enter");
+  await ann.page.locator("#chat-log li", { hasText: "and this" }).waitFor();
+  assert.match(await ann.page.locator("#spoken-status").innerText(), /writes: and this/);
+  assert.equal(await ann.page.locator(".toast", { hasText: "and this" }).count(), 0);
+
   await ann.press("Leave");
   await ann.page.getByRole("heading", { name: "You left the room" }).waitFor();
   await eventually("one tile", async () => (await bob.tiles()).length === 1);
+});
+
+endToEndTest("the first words of a newcomer have a name, though the room tells of it later", [
+  "chromium",
+], async () => {
+  await using stack = new AsyncDisposableStack();
+  const ann = await open(stack, "early", "Ann");
+  await ann.join("silently");
+  const bob = await open(stack, "early", "Bob");
+  await bob.join("silently");
+  await bob.press(/^Chat/);
+  await bob.page.getByRole("textbox", { name: "Message" }).fill("hello");
+  await bob.page.keyboard.press("Enter");
+  const message = ann.page.locator("#chat-log li", { hasText: "hello" });
+  await message.waitFor({ state: "attached" });
+  assert.equal(await message.locator("b").textContent(), "Bob");
 });
 
 endToEndTest("nine people stand three by three, and beside a large screen", [
@@ -247,6 +272,9 @@ endToEndTest("on a small phone everything fits, and the chat covers nobody", [
       (await ann.tiles()).every(({ top, height }) => height >= 60 && top + height <= chat.y + 1),
     { seen: async () => [chat, await ann.tiles()] },
   );
+  await crowd(stack, "phone", 2);
+  const toast = (await ann.page.locator(".toast").first().boundingBox())!;
+  assert.ok(toast.y + toast.height <= chat.y, "what passes stands above the chat");
   const controls = await ann.page.locator("#controls .control:visible").evaluateAll((buttons) =>
     buttons.map((button) => {
       const { left, right, width, height } = button.getBoundingClientRect();
