@@ -227,7 +227,13 @@ export class SignalService {
     this.#refreshTokens(join, participant);
     for (const value of join.addTrackRequests) session.handle({ case: "addTrack", value });
     const offer = join.publisherOffer;
-    if (offer !== undefined) session.handle({ case: "offer", value: offer });
+    if (offer === undefined) return;
+    const handle = () => session.handle({ case: "offer", value: offer });
+    const waitMs = participant.traits.joinOfferWaitMs;
+    if (waitMs === 0) return handle();
+    platform.timers.after(waitMs, () => {
+      if (!session.closed) handle();
+    });
   }
 
   /**

@@ -148,6 +148,30 @@ Deno.test("a join request's tracks and offer are handled right after the join re
   assert.deepEqual(bob.forwarded().length, 1);
 });
 
+Deno.test("Go, which reads before its own offer is set, gets the answer a moment after the join response", async () => {
+  const world = new World();
+  const publisherOffer = new SessionDescription({
+    type: "offer",
+    sdp: singleOffer(LAYOUT),
+    id: 1,
+  });
+  const clientInfo = new ClientInfo({ sdk: ClientInfo_SDK.GO, version: "2.19.0", protocol: 17 });
+  const [ann, gone] = [
+    await SingleClient.open(world, "ann", { publisherOffer, clientInfo }),
+    await SingleClient.open(world, "gone", { publisherOffer, clientInfo }),
+  ];
+  gone.client.socket.onClose(1006);
+  await world.settle();
+  assert.deepEqual(ann.client.cases.filter((name) => name === "join" || name === "answer"), [
+    "join",
+  ]);
+  await world.pass(100);
+  assert.equal(ann.client.last("answer").id, 1);
+  assert.deepEqual(gone.client.all("answer"), []);
+  await ann.connect();
+  assert.ok(ann.client.participant.profile.isActive);
+});
+
 Deno.test("a joiner gets existing tracks in the answer to its own first offer", async () => {
   const world = new World();
   const alice = await world.joined("alice");

@@ -102,6 +102,15 @@ export class ClientTraits {
     return this.info.sdk !== ClientInfo_SDK.GO;
   }
 
+  /**
+   * How long the offer of a join request waits, ms. Go (2.19) reads what comes behind the join
+   * response before it has taken that offer for its own, and an answer that is too early for it
+   * fails, and its join after five seconds. LiveKit answers some milliseconds late by itself.
+   */
+  get joinOfferWaitMs(): number {
+    return this.info.sdk === ClientInfo_SDK.GO ? 50 : 0;
+  }
+
   /** Firefox on Linux and Android sends its own first codec whatever order the answer has. */
   get followsAnswerOrder(): boolean {
     return !(this.isFirefox && /^(linux|android)$/i.test(this.info.os));
