@@ -1,7 +1,7 @@
 /**
  * The services this server does not have (telephony, and recording where it is off): their methods
- * check grants and bodies as always and then answer as LiveKit does when the workers behind them are
- * missing, so that applications see an error they know, and people read what to do.
+ * check grants and bodies as always and then answer as LiveKit does when the workers behind them
+ * are missing, so that applications see an error they know, and people read what to do.
  *
  * `Connector` and the other services of LiveKit's cloud are no routes at all, as on its open
  * server.

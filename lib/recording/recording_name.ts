@@ -43,8 +43,8 @@ export function recordingPath(template: string, fallback: string, facts: NameFac
 }
 
 /**
- * The template of each file of a room, by one that was perhaps meant for a single file. Names that do
- * not tell tracks apart would be numbered: better by what they are.
+ * The template of each file of a room, by one that was perhaps meant for a single file. Names that
+ * do not tell tracks apart would be numbered: better by what they are.
  */
 export function ownTemplate(template: string): string {
   const isTold = template === "" || template.endsWith("/") || template.includes("{track_id}");
