@@ -67,7 +67,10 @@ function seenFindings(
   const { usesExternal, nodeIp, udpPort } = addresses;
   if (found.size === 0) {
     const what = "no STUN server said how this machine is seen from outside";
-    const fix = "let UDP out to rtc.stun_servers, or set rtc.node_ip";
+    const other = nodeIp.length === 0
+      ? "set rtc.node_ip"
+      : "make sure that clients reach rtc.node_ip";
+    const fix = `let UDP out to rtc.stun_servers, or ${other}`;
     return [usesExternal ? problem(TOPIC, what, fix) : unknown(TOPIC, what, fix)];
   }
   const seen = [...found].flatMap(([local, outside]) => [

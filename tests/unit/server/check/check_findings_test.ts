@@ -179,7 +179,11 @@ Deno.test("addressFindings() warns of private addresses, and of a node_ip that n
   assert.match(other[2]!.what, /198\.51\.100\.1, and STUN servers see 203\.0\.113\.7/);
   assert.deepEqual(states(seen({ nodeIp: [PUBLIC] })), ["ok", "ok"]);
   assert.deepEqual(states(seen({ found: new Map() })), ["ok", "problem"]);
-  assert.deepEqual(states(seen({ found: new Map(), usesExternal: false })), ["ok", "unknown"]);
+  const unseen = { found: new Map(), usesExternal: false };
+  assert.deepEqual(states(seen(unseen)), ["ok", "unknown"]);
+  assert.match(seen(unseen)[1]!.fix!, /or set rtc\.node_ip/);
+  // Who has set it is not told to set it.
+  assert.match(seen({ ...unseen, nodeIp: [PUBLIC] })[1]!.fix!, /or make sure that .*rtc\.node_ip/);
 });
 
 Deno.test("redisFindings() wants a version that is kept up, and nothing to be evicted", () => {
