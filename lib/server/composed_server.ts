@@ -265,6 +265,7 @@ class ComposedServer implements SfuServer {
       stats: () => this.#router.stats(),
       ...(node === undefined ? {} : { links: () => node.links.all() }),
       carried: () => this.#carriedClients.size,
+      waitingBytes: () => this.#recording?.waitingBytes() ?? 0,
     });
     await node?.start(ready.relays);
     this.#ingress.listen();

@@ -60,6 +60,8 @@ export interface ServerRecording {
    * @throws {SfuError} `invalid_config` if it cannot be used.
    */
   open(): void;
+  /** Bytes on the disk that no bucket has yet. */
+  waitingBytes(): number;
   /** Ends what runs, and waits until it is kept. */
   close(): Promise<void>;
 }
@@ -112,6 +114,7 @@ export function createServerRecording(world: RecordingWorld): ServerRecording | 
         platform.log.warn("recordings were not looked at", { why: describeError(error) });
       });
     },
+    waitingBytes: () => storage.waitingBytes,
     close: async () => {
       isClosed = true;
       composer?.close();

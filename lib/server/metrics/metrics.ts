@@ -40,6 +40,8 @@ export interface MetricsSource {
   links?(): readonly NodeLinkFigures[];
   /** Clients that are here, with sessions on other nodes. */
   carried?(): number;
+  /** Of recordings that wait for a bucket; absent where nothing is recorded. */
+  waitingBytes?(): number;
 }
 
 /**
@@ -132,6 +134,7 @@ export class Metrics {
     this.#collectProcess();
     const source = this.#source;
     if (source === undefined) return;
+    this.#instruments.waitingBytes.set(source.waitingBytes?.() ?? 0);
     const sources = this.#rooms.collect(source.rooms());
     const stats = await this.#stats(source);
     if (stats !== undefined) {

@@ -58,6 +58,7 @@ export function createInstruments(
     ...pathMetrics(gauge, histogram),
     ...forwardMetrics(gauge, histogram),
     ...linkMetrics(gauge),
+    ...recordingMetrics(gauge),
     ...relayMetrics(counter, gauge),
     ...roomMetrics(counter, gauge, histogram),
     ...sessionMetrics(counter, histogram),
@@ -208,6 +209,17 @@ function linkMetrics(gauge: MakeGauge) {
     linkRtt: gauge("roomwire_node_link_rtt_ms", "Round trip to a node over its link.", perPeer),
     linkQueued: gauge("roomwire_node_link_queued_bytes", "What waits for a link.", perPeer),
     carried: gauge("roomwire_carried_clients", "Clients here whose sessions are elsewhere.", []),
+  };
+}
+
+/** Of recordings. */
+function recordingMetrics(gauge: MakeGauge) {
+  return {
+    waitingBytes: gauge(
+      "roomwire_recording_waiting_bytes",
+      "What of recordings waits on the disk for a bucket.",
+      [],
+    ),
   };
 }
 

@@ -33,7 +33,7 @@ export function recordingPlaces(config: Config, platform: Platform): RecordingPl
 /** S3 takes no smaller part but the last; one that is being sent is in memory. */
 const PART_SIZE = { min: 5 * 1024 * 1024, max: 256 * 1024 * 1024 } as const;
 
-function uploadSettings({ recording: { storage } }: Config): UploadSettings {
+function uploadSettings({ recording: { storage, retention } }: Config): UploadSettings {
   const { prefix, s3, part_size: partSize, spool_size, patience, request_hosts } = storage;
   if (partSize < PART_SIZE.min || partSize > PART_SIZE.max) {
     const bounds = `${PART_SIZE.min} to ${PART_SIZE.max}`;
@@ -60,6 +60,7 @@ function uploadSettings({ recording: { storage } }: Config): UploadSettings {
     partSize,
     spoolBytes: spool_size,
     patienceMs: patience,
+    maxAgeMs: retention.max_age,
     requestHosts: request_hosts,
   };
 }

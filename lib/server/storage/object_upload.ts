@@ -7,7 +7,7 @@
  */
 import { randomId } from "../../base/ids.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
-import { isTaken, type S3Client, S3Failure } from "./s3_client.ts";
+import { GIVEN_UP, isTaken, type S3Client, S3Failure } from "./s3_client.ts";
 import { reasonOf } from "./storage_failure.ts";
 import type { UploadFacts, UploadSpool } from "./upload_spool.ts";
 import type { UploadSlots } from "./upload_slots.ts";
@@ -121,7 +121,7 @@ export class ObjectUpload {
     this.#cancelPatience();
     if (this.#patienceMs === Infinity) return;
     this.#cancelPatience = this.#ports.platform.timers.after(this.#patienceMs, () => {
-      this.#givenUp.reject(new S3Failure("GivenUp", false, this.#why));
+      this.#givenUp.reject(new S3Failure(GIVEN_UP, false, this.#why));
     });
   }
 

@@ -13,7 +13,7 @@ import { EgressFiles } from "./egress_files.ts";
 import type { RecordingDirectory } from "./recording_directory.ts";
 import type { TextSeal } from "../../transport/crypto/sealed_text.ts";
 import { openedTarget, sealedTarget } from "./sealed_target.ts";
-import type { UploadFacts } from "./upload_spool.ts";
+import { SpoolRoom, type UploadFacts } from "./upload_spool.ts";
 import { S3Client, type S3Ports } from "./s3_client.ts";
 import { UploadingStorage, type UploadRules } from "./uploading_storage.ts";
 import { resumeUploads } from "./upload_resumption.ts";
@@ -35,6 +35,8 @@ export interface UploadSettings {
   readonly partSize: number;
   readonly spoolBytes: number;
   readonly patienceMs: number;
+  /** What no bucket has taken is removed at this age, ms; 0: never. */
+  readonly maxAgeMs: number;
   /** See {@linkcode mayUploadTo}; none: requests name no buckets. */
   readonly requestHosts: readonly string[];
 }
@@ -71,7 +73,7 @@ export class RecordingPlaces implements RecordingStorage {
       prefix: folderPrefix(prefix),
       partSize,
       patienceMs,
-      room: { bytes: 0, most: spoolBytes },
+      room: new SpoolRoom(spoolBytes),
       waiting: { bytes: 0, most: MOST_WAITING },
       running: new RunningUploads(),
     };
@@ -87,6 +89,11 @@ export class RecordingPlaces implements RecordingStorage {
   /** What is in the folder is found by its list. */
   get indexFolder(): string | undefined {
     return this.#own && REPLAY_FOLDER;
+  }
+
+  /** Bytes on the disk that no bucket has yet. */
+  get waitingBytes(): number {
+    return this.#rules.room.bytes;
   }
 
   /** @throws If the folder cannot be used. */
@@ -147,8 +154,9 @@ export class RecordingPlaces implements RecordingStorage {
     if (this.#isClosed) return;
     const { platform } = this;
     const { folder, room, running, patienceMs } = this.#rules;
+    const { maxAgeMs } = this.settings;
     this.#resuming = resumeUploads({
-      ...{ platform, folder: folder(), room, running, patienceMs },
+      ...{ platform, folder: folder(), room, running, patienceMs, maxAgeMs },
       isOver: () => this.#isClosed,
       portsOf: (facts) => this.#portsOf(facts),
     }).then(() => {

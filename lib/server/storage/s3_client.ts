@@ -25,6 +25,9 @@ const LISTED_TIMES = 2;
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
+/** The code of what was waited for in vain. */
+export const GIVEN_UP = "GivenUp";
+
 /** What came of a request that did not do what it was to. */
 export class S3Failure extends StorageFailure {
   /**
@@ -34,6 +37,11 @@ export class S3Failure extends StorageFailure {
    */
   constructor(readonly code: string, readonly isPassing: boolean, message: string) {
     super(message);
+  }
+
+  /** It has not passed for as long as somebody would wait. */
+  get isGivenUp(): boolean {
+    return this.code === GIVEN_UP;
   }
 }
 

@@ -1,10 +1,11 @@
 /**
- * Uploads that other processes left unfinished when they ended, or gave up.
+ * Uploads that were left unfinished: processes ended before, or gave them up.
  *
  * @module
  */
 import type { Platform } from "../../base/platform.ts";
 import { ObjectUpload, type RunningUploads, type UploadPorts } from "./object_upload.ts";
+import { S3Failure } from "./s3_client.ts";
 import { StorageFailure } from "./storage_failure.ts";
 import { type SpoolRoom, type UploadFacts, UploadSpool } from "./upload_spool.ts";
 
@@ -14,6 +15,8 @@ export interface LeftUploads {
   readonly folder: string;
   readonly room: SpoolRoom;
   readonly patienceMs: number;
+  /** What cannot be uploaded is removed at this age, ms; 0: never. */
+  readonly maxAgeMs: number;
   readonly running: RunningUploads;
   /** Asked between uploads. */
   readonly isOver: () => boolean;
@@ -21,9 +24,15 @@ export interface LeftUploads {
   readonly portsOf: (facts: UploadFacts) => UploadPorts | string;
 }
 
-/** Uploads what other processes, which have ended, left in the folder of spools. Never rejects. */
+/** A folder without anything recorded is no other process's beginning any more, ms. */
+const EMPTY_MS = 60_000;
+
+/**
+ * Uploads what was left in the folder of spools, and removes what is too old and cannot be
+ * uploaded. Never rejects.
+ */
 export async function resumeUploads(left: LeftUploads): Promise<void> {
-  const { folder, platform: { log } } = left;
+  const { folder, room } = left;
   const names: string[] = [];
   try {
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
@@ -32,23 +41,57 @@ export async function resumeUploads(left: LeftUploads): Promise<void> {
   } catch {
     return; // There has never been one.
   }
+  room.keepOnly(new Set(names.map((name) => `${folder}/${name}`)));
+  const silent = new Map<string, string>();
   for (const name of names) {
     if (left.isOver()) return;
-    try {
-      if (await resume(left, `${folder}/${name}`)) log.info("an upload was finished", { name });
-    } catch (error) {
-      const why = error instanceof StorageFailure ? error.message : "its folder cannot be read";
-      log.warn("what is left of an upload stays on the disk", { name, why });
+    await resumeOne(left, name, silent);
+  }
+}
+
+async function resumeOne(
+  left: LeftUploads,
+  name: string,
+  silent: Map<string, string>,
+): Promise<void> {
+  const { folder, platform: { log } } = left;
+  try {
+    if (await resume(left, `${folder}/${name}`, silent)) {
+      log.info("an upload was finished", { name });
+    }
+  } catch (error) {
+    const why = error instanceof StorageFailure ? error.message : "its folder cannot be read";
+    const bytes = await discardOld(left, `${folder}/${name}`);
+    if (bytes === undefined) log.warn("what is left of an upload stays on the disk", { name, why });
+    else if (bytes > 0) {
+      log.warn("what is left of an upload was too old and is removed", { name, why, bytes });
     }
   }
 }
 
-/** @returns Whether there is one object more. */
-async function resume(left: LeftUploads, folder: string): Promise<boolean> {
+/** @returns Bytes that are gone; `undefined` if it stays. */
+async function discardOld(left: LeftUploads, folder: string): Promise<number | undefined> {
+  const { platform: { clock }, room, maxAgeMs } = left;
+  const isOver = (at: number, bytes: number) => {
+    const ageMs = clock.wallMs() - at;
+    return bytes === 0 ? ageMs > EMPTY_MS : maxAgeMs > 0 && ageMs > maxAgeMs;
+  };
+  return await UploadSpool.discard(folder, room, isOver).catch(() => undefined);
+}
+
+/**
+ * @param silent Buckets that have not answered to uploads before, and why those were given up.
+ * @returns Whether there is one object more.
+ */
+async function resume(
+  left: LeftUploads,
+  folder: string,
+  silent: Map<string, string>,
+): Promise<boolean> {
   const reopened = await UploadSpool.reopen(folder, left.room);
   if (reopened === undefined) return false;
   const { spool, facts } = reopened;
-  const ports = left.portsOf(facts);
+  const ports = silent.get(facts.bucketUrl) ?? left.portsOf(facts);
   if (typeof ports === "string") {
     spool.leave();
     throw new StorageFailure(ports);
@@ -70,6 +113,14 @@ async function resume(left: LeftUploads, folder: string): Promise<boolean> {
   const upload = new ObjectUpload(ports, spool, facts);
   left.running.add(upload);
   upload.loseHeart(left.patienceMs);
-  await upload.finish().finally(() => left.running.delete(upload));
+  try {
+    await upload.finish();
+  } catch (error) {
+    // Others would wait for it as long, and all behind them, too.
+    if (error instanceof S3Failure && error.isGivenUp) silent.set(facts.bucketUrl, error.message);
+    throw error;
+  } finally {
+    left.running.delete(upload);
+  }
   return true;
 }

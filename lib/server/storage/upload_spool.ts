@@ -27,10 +27,29 @@ export interface UploadFacts {
 }
 
 /** Bytes that wait for buckets, of all uploads. */
-export interface SpoolRoom {
-  bytes: number;
-  /** 0: as many as the disk takes. */
-  readonly most: number;
+export class SpoolRoom {
+  bytes = 0;
+  /** Those that nobody is uploading, by their folders. */
+  readonly #left = new Map<string, number>();
+
+  /** @param most 0: as many as the disk takes. */
+  constructor(readonly most: number) {}
+
+  /** Bytes that are counted wait for another try. */
+  leave(folder: string, bytes: number): void {
+    this.#left.set(folder, bytes);
+  }
+
+  /** What was left in a folder is not counted any more: whoever has taken it up counts it. */
+  forget(folder: string): void {
+    this.bytes -= this.#left.get(folder) ?? 0;
+    this.#left.delete(folder);
+  }
+
+  /** Forgets what was left in other folders than these: other processes have taken it up. */
+  keepOnly(folders: ReadonlySet<string>): void {
+    for (const folder of [...this.#left.keys()]) if (!folders.has(folder)) this.forget(folder);
+  }
 }
 
 const STATE = "upload.json";
@@ -72,34 +91,55 @@ export class UploadSpool {
   }
 
   /**
-   * One that another process left.
+   * One that another process left, or this one.
    *
-   * @returns `undefined` while that still lives, or if it is none.
+   * @returns `undefined` while somebody has it.
+   * @throws {StorageFailure} If it is none; it stays.
    */
   static async reopen(
     folder: string,
     room: SpoolRoom,
   ): Promise<{ readonly spool: UploadSpool; readonly facts: UploadFacts } | undefined> {
+    room.forget(folder);
     const lock = await Deno.open(`${folder}/${LOCK}`, { write: true });
     try {
       // Without locks nobody can tell.
       if (!await lock.tryLock(true)) return void lock.close();
-      const facts = readFacts(await Deno.readTextFile(`${folder}/${STATE}`));
-      const parts = new Map<number, number>();
-      for await (const { name, isFile } of Deno.readDir(folder)) {
-        const number = Number(PART.exec(name)?.[1]);
-        if (!isFile || !(number > 0)) continue;
-        const { size } = await Deno.lstat(`${folder}/${name}`);
-        if (size > 0) parts.set(number, size);
-      }
-      if (facts === undefined) return void lock.close();
-      const spool = new UploadSpool(folder, room, lock, parts);
-      for (const size of parts.values()) room.bytes += size;
-      return { spool, facts };
+      const spool = new UploadSpool(folder, room, lock, new Map());
+      for (const { number, size } of await partsIn(folder)) spool.#counts(number, size);
+      const facts = readFacts(await Deno.readTextFile(`${folder}/${STATE}`).catch(() => ""));
+      if (facts !== undefined) return { spool, facts };
+      spool.leave();
     } catch (error) {
       lock.close();
       throw error;
     }
+    throw new StorageFailure("its page of facts cannot be read");
+  }
+
+  /**
+   * Removes one that another process left, or this one, if nobody has it.
+   *
+   * @param isOver Asked for when something was recorded last, Unix ms, and how much, bytes.
+   * @returns How many bytes have gone; `undefined` if it stays.
+   */
+  static async discard(
+    folder: string,
+    room: SpoolRoom,
+    isOver: (at: number, bytes: number) => boolean,
+  ): Promise<number | undefined> {
+    const made = await lastChange(folder);
+    // Whoever had it has done with it meanwhile.
+    if (made === undefined) return 0;
+    using lock = await Deno.open(`${folder}/${LOCK}`, { create: true, write: true, mode: 0o600 });
+    if (!await lock.tryLock(true)) return undefined;
+    const parts = await partsIn(folder);
+    const bytes = parts.reduce((sum, { size }) => sum + size, 0);
+    const at = parts.length === 0 ? made : Math.max(...parts.map((part) => part.at));
+    if (!isOver(at, bytes)) return undefined;
+    await Deno.remove(folder, { recursive: true });
+    room.forget(folder);
+    return bytes;
   }
 
   /** Numbers of parts that are here, the smallest first. */
@@ -162,17 +202,26 @@ export class UploadSpool {
 
   /** Nothing is written any more; what is here waits for another try. */
   leave(): void {
-    this.#current?.file.close();
-    this.#current = undefined;
-    this.#lock.close();
-    // Whoever takes it up counts it.
-    for (const size of this.#parts.values()) this.room.bytes -= size;
-    this.#parts.clear();
+    const bytes = this.#bytes;
+    this.#close();
+    if (bytes > 0) this.room.leave(this.folder, bytes);
   }
 
   async remove(): Promise<void> {
-    this.leave();
+    this.room.bytes -= this.#bytes;
+    this.#close();
     await Deno.remove(this.folder, { recursive: true });
+  }
+
+  get #bytes(): number {
+    return [...this.#parts.values()].reduce((sum, size) => sum + size, 0);
+  }
+
+  #close(): void {
+    this.#current?.file.close();
+    this.#current = undefined;
+    this.#lock.close();
+    this.#parts.clear();
   }
 
   async #writable(partSize: number): Promise<GrowingPart> {
@@ -204,6 +253,35 @@ export class UploadSpool {
   #path(number: number): string {
     return `${this.folder}/part-${number}`;
   }
+}
+
+interface LeftPart {
+  readonly number: number;
+  readonly size: number;
+  /** Of the last change, Unix ms. */
+  readonly at: number;
+}
+
+/** Unix ms; `undefined` if it is not there. */
+async function lastChange(folder: string): Promise<number | undefined> {
+  try {
+    return (await Deno.lstat(folder)).mtime?.getTime() ?? 0;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** Parts of which there is something. */
+async function partsIn(folder: string): Promise<LeftPart[]> {
+  const parts: LeftPart[] = [];
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    const number = Number(PART.exec(name)?.[1]);
+    if (!isFile || !(number > 0)) continue;
+    const { size, mtime } = await Deno.lstat(`${folder}/${name}`);
+    if (size > 0) parts.push({ number, size, at: mtime?.getTime() ?? 0 });
+  }
+  return parts;
 }
 
 /** `undefined` for what no process of this version has written. */

@@ -18,6 +18,8 @@ export class FakeBucket {
   /** `PUT a/b.webm?partNumber=2`, in order. */
   readonly requests: string[] = [];
   mood: BucketMood = "well";
+  /** A bucket of another name that does not answer. */
+  silent = "";
   /** Wants these; whoever signs by others is refused. */
   credentials = { accessKey: "AKIDTEST", secret: "top-secret/+=", sessionToken: "" };
   /** The answer to the first such request is lost although it was carried out. */
@@ -36,7 +38,8 @@ export class FakeBucket {
     const line = `${method} ${key}${search.replace(/&?uploadId=[^&]*/, "")}`;
     this.requests.push(line);
     if (this.mood === "unreachable") throw new TypeError("connection refused");
-    if (this.mood === "silent") return await silence(signal!);
+    const isSilent = this.silent !== "" && pathname.startsWith(`/${this.silent}/`);
+    if (this.mood === "silent" || isSilent) return await silence(signal!);
     if (this.mood === "busy") return error(503, "SlowDown");
     if (this.mood === "gone") return error(404, "NoSuchBucket");
     this.asked(line);

@@ -472,6 +472,17 @@ Deno.test("metricsHandler() takes the whole password and nothing like it", async
   }
 });
 
+Deno.test("Metrics tells how much of recordings no bucket has taken yet", async () => {
+  const world = new MetricsWorld();
+  let waiting = 4_096;
+  world.start({ waitingBytes: () => waiting });
+  let text = await world.fresh(NO_STATS);
+  assert.equal(text.value("roomwire_recording_waiting_bytes", {}), 4_096);
+  waiting = 0;
+  text = await world.fresh(NO_STATS);
+  assert.equal(text.value("roomwire_recording_waiting_bytes", {}), 0);
+});
+
 Deno.test("Metrics tells of links and relays by node, sums relays that begin anew, and forgets nodes that are gone", async () => {
   const world = new MetricsWorld();
   const peer = "ND_b" as NodeId;

@@ -1,10 +1,10 @@
 /** What waits for a bucket is one process's. */
 import assert from "node:assert/strict";
-import { UploadSpool } from "../../../../lib/server/storage/upload_spool.ts";
+import { SpoolRoom, UploadSpool } from "../../../../lib/server/storage/upload_spool.ts";
 
 Deno.test("UploadSpool is nobody else's though others look for what was left at that moment", async () => {
   const root = await Deno.makeTempDir();
-  const room = { bytes: 0, most: 0 };
+  const room = new SpoolRoom(0);
   const facts = { bucketUrl: "https://b", sealed: "", key: "a", type: "", uploadId: "", tags: {} };
   let folder = root;
   let isOver = false;

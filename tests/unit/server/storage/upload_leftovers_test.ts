@@ -1,0 +1,107 @@
+/** What no bucket has taken: it is bounded, holds nobody up, and goes when it is too old. */
+import assert from "node:assert/strict";
+import { piece, TARGET, Uploads } from "../../../support/virtual/upload_world.ts";
+
+const HOUR_MS = 3_600_000;
+const RETRY_MS = 600_000;
+/** Of a bucket that only a request has named. */
+const OTHER = { ...TARGET, bucket: "theirs" };
+
+/** Leaves a recording of so many bytes, which its bucket does not take. */
+async function leave(uploads: Uploads, bytes: number): Promise<void> {
+  const before = await uploads.spool().catch(() => ({ bytes: 0 }));
+  const file = uploads.open();
+  file.append(piece(bytes, 1));
+  await uploads.spooled(before.bytes + bytes);
+  await uploads.until(file.close(), 1_000);
+}
+
+Deno.test("what was left for another try is a part of what may wait on the disk", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, whys, folder } = uploads;
+    bucket.mood = "gone";
+    await leave(uploads, 1_500);
+    assert.deepEqual(whys, ["the bucket is not there"]);
+    assert.equal(uploads.places.waitingBytes, 1_500);
+    const full = uploads.open();
+    full.append(piece(600, 1));
+    await uploads.eventually(() => whys.length === 2);
+    assert.match(whys[1]!, /takes less than is recorded/);
+    await uploads.until(full.close());
+    const next = uploads.restarted(folder, { spoolBytes: 2_000 });
+    await uploads.eventually(() => next.waitingBytes === 1_500);
+    bucket.mood = "well";
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => bucket.objects.size === 1 && next.waitingBytes === 0);
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => uploads.places.waitingBytes === 0);
+    await uploads.until(next.close());
+  }, { spoolBytes: 2_000 }));
+
+Deno.test("what its bucket has not taken at the age of other recordings is removed, and told", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, places } = uploads;
+    bucket.mood = "gone";
+    await leave(uploads, 300);
+    await leave(uploads, 400);
+    assert.equal(places.waitingBytes, 700);
+    const old = await uploads.aged(300, 25 * HOUR_MS);
+    await uploads.aged(400, 20 * HOUR_MS);
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => places.waitingBytes === 400);
+    assert.deepEqual(await uploads.spool(), { bytes: 400, uploads: 1 });
+    const told = uploads.warnings.find(({ message }) => /is removed/.test(message));
+    assert.deepEqual(told?.fields, { name: old, why: "the bucket is not there", bytes: 300 });
+    bucket.mood = "well";
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => bucket.objects.size === 1);
+  }, { maxAgeMs: 24 * HOUR_MS }));
+
+Deno.test("without an age for recordings nothing is removed that could be uploaded one day", () =>
+  Uploads.run(async (uploads) => {
+    uploads.bucket.mood = "gone";
+    await leave(uploads, 300);
+    await uploads.aged(300, 10_000 * HOUR_MS);
+    for (let n = 0; n < 3; n++) await uploads.until(uploads.after(RETRY_MS), 5_000);
+    assert.deepEqual(await uploads.spool(), { bytes: 300, uploads: 1 });
+  }));
+
+Deno.test("a folder in which a process died before it had written anything is removed", () =>
+  Uploads.run(async (uploads) => {
+    const root = `${uploads.folder}/.roomwire-uploads`;
+    for (const name of ["UP_old", "UP_empty", "UP_new"]) {
+      await Deno.mkdir(`${root}/${name}`, { recursive: true });
+      if (name !== "UP_empty") await Deno.writeTextFile(`${root}/${name}/lock`, "");
+      const ageMs = name === "UP_new" ? 1_000 : HOUR_MS;
+      const at = (uploads.platform.clock.wallMs() + RETRY_MS - ageMs) / 1_000;
+      await Deno.utime(`${root}/${name}`, at, at);
+    }
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => [...Deno.readDirSync(root)].length === 1);
+    assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), ["UP_new"]);
+  }));
+
+Deno.test("a bucket that does not answer is waited for once, not for each recording it is to get", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, places } = uploads;
+    const other = places.uploadTo(OTHER);
+    assert.ok(typeof other !== "string");
+    bucket.mood = "silent";
+    const files = Array.from({ length: 6 }, (_, n) => uploads.open(`${n}.ogg`, other));
+    for (const file of files) file.append(piece(100, 1));
+    await uploads.spooled(600);
+    await uploads.until(Promise.all(files.map((file) => file.close())), 1_000);
+    bucket.mood = "gone";
+    await leave(uploads, 200);
+    // Only that of the request is away.
+    bucket.mood = "well";
+    bucket.silent = OTHER.bucket;
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    const before = uploads.platform.clock.now();
+    const stay = () => uploads.warnings.filter(({ message }) => /stays on the disk/.test(message));
+    for (let s = 0; s < 200 && stay().length < files.length; s++) await uploads.pass(5_000);
+    const tookMs = uploads.platform.clock.now() - before;
+    assert.equal(stay().length, files.length);
+    assert.ok(tookMs < 150_000, `${tookMs} ms, with 60 s of patience`);
+    await uploads.eventually(() => bucket.objects.size === 1);
+  }, { requestHosts: ["storage.test"] }));
