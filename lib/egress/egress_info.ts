@@ -48,13 +48,23 @@ export function egressInfo(egress: EgressState): EgressInfo {
       compositionNote(egress),
       plan.details,
       egress.tracks.notes,
-      egress.continues === "" ? "" : `goes on with ${egress.continues}, whose node is gone`,
+      egress.continues === "" ? "" : continuesNote(egress.continues),
       journalNote(egress),
       egress.endNote,
     ]
       .filter((note) => note !== "").join("; "),
     manifestLocation: manifest,
   });
+}
+
+/** What a recording says of the one that it goes on with. */
+export function continuesNote(egressId: string): string {
+  return `goes on with ${egressId}, whose node is gone`;
+}
+
+/** The recording that this one goes on with, by its {@linkcode continuesNote}; empty if none. */
+export function continuedBy({ details }: Pick<EgressInfo, "details">): string {
+  return /(?:^|; )goes on with (EG_\w+), whose node is gone(?:$|; )/.exec(details)?.[1] ?? "";
 }
 
 function segmentsInfo(state: SegmentsState): SegmentsInfo {

@@ -11,6 +11,7 @@
 import { EgressInfo, EgressStatus } from "@livekit/protocol";
 import type { NodeId } from "../base/ids.ts";
 import type { Cancel, Platform } from "../base/platform.ts";
+import { continuedBy } from "./egress_info.ts";
 
 /** Others are looked at so often, ms. */
 const LOOK_MS = 1_000;
@@ -87,14 +88,21 @@ export class LostEgresses {
 
   /** How a recording of this node is now. */
   note(info: EgressInfo): void {
-    const { shelf, self } = this.#options;
+    const { shelf, self, platform: { log } } = this.#options;
     const { egressId: id } = info;
     const hasEnded = info.status >= EgressStatus.EGRESS_COMPLETE;
     const text = packed(self, info);
     const over = this.#own.has(id) ? `${self} ` : undefined;
     if (hasEnded) this.#own.delete(id);
     else this.#own.set(id, text);
-    const put = async () => this.#isUnsure ||= !await shelf.put(id, text, over);
+    const put = async () => {
+      if (await shelf.put(id, text, over)) return;
+      this.#isUnsure = true;
+      if (over !== undefined) return;
+      log.warn("there are too many recordings for others to know of this one if its node dies", {
+        id,
+      });
+    };
     this.#write(id, hasEnded ? () => this.#remove(id) : put);
   }
 
@@ -171,6 +179,7 @@ export class LostEgresses {
     const texts = await shelf.all();
     for (const [id, text] of own) this.#check(id, text, texts.get(id));
     const missing = new Set<string>();
+    let heirs: ReadonlyMap<string, string> | undefined;
     for (const [id, text] of texts) {
       const { node, markedAt } = ownerOf(text);
       if (node === MARK && clock.wallMs() - markedAt > MARK_MS) await shelf.remove(id);
@@ -181,7 +190,9 @@ export class LostEgresses {
       if (now - since < GONE_MS) continue;
       const info = unpacked(id, text);
       if (!await shelf.put(id, packed(self, info), `${node} `)) continue;
-      const taking: Promise<void> = this.#takeOver(info).finally(() => this.#taking.delete(taking));
+      heirs ??= heirsIn(texts);
+      const taking: Promise<void> = this.#takeOver(info, heirs.get(id))
+        .finally(() => this.#taking.delete(taking));
       this.#taking.add(taking);
     }
     for (const node of this.#missed.keys()) if (!missing.has(node)) this.#missed.delete(node);
@@ -197,10 +208,11 @@ export class LostEgresses {
     this.#options.takenOver(id);
   }
 
-  async #takeOver(info: EgressInfo): Promise<void> {
+  /** @param heir What goes on with it already, or did until its node was gone as well. */
+  async #takeOver(info: EgressInfo, heir: string | undefined): Promise<void> {
     const { platform: { clock, log }, shelf, self, others, goOn, lost } = this.#options;
     const { egressId: id } = info;
-    const next = await goOn(info.clone()).catch(() => "");
+    const next = heir ?? await goOn(info.clone()).catch(() => "");
     const wallMs = clock.wallMs();
     info.status = EgressStatus.EGRESS_FAILED;
     info.error =
@@ -235,11 +247,24 @@ function ownerOf(text: string): { readonly node: string; readonly markedAt: numb
   return { node, markedAt: Number(at) || 0 };
 }
 
-/** What another version wrote is told of by its name alone. */
+/** Which recordings go on with others, by those: some node had begun them, and told nobody yet. */
+function heirsIn(texts: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const heirs = new Map<string, string>();
+  for (const [id, text] of texts) {
+    if (ownerOf(text).node === MARK) continue;
+    const lost = continuedBy(unpacked(id, text));
+    if (lost !== "") heirs.set(lost, id);
+  }
+  return heirs;
+}
+
+/** What another version wrote, or is not of that recording, is told of by its name alone. */
 function unpacked(id: string, text: string): EgressInfo {
   try {
-    return EgressInfo.fromBinary(Uint8Array.fromBase64(text.slice(text.indexOf(" ") + 1)));
+    const info = EgressInfo.fromBinary(Uint8Array.fromBase64(text.slice(text.indexOf(" ") + 1)));
+    if (info.egressId === id) return info;
   } catch {
-    return new EgressInfo({ egressId: id });
+    // As if it said nothing.
   }
+  return new EgressInfo({ egressId: id });
 }

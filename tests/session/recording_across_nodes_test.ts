@@ -258,6 +258,43 @@ Deno.test("a room's recording goes on at another node when its own dies, once an
   assert.equal(told.length, told2);
 });
 
+Deno.test("a room's recording goes on once though the heir dies in the moment after it has begun", async () => {
+  const recording = new RecordingCluster();
+  const { cluster, told } = recording;
+  for (const [node, identity] of [["a", "ann"], ["b", "bob"], ["c", "cyd"]] as const) {
+    await cluster.join(node, identity);
+  }
+  await cluster.pass(6_000);
+  const request = new RoomCompositeEgressRequest({ roomName: "lobby" }) as AnyMessage;
+  const { egressId } = await recording.start("b", "StartRoomCompositeEgress", request);
+  for (const name of ["a", "c"]) {
+    const { shelf } = cluster.node(name).directory;
+    const put = shelf.put.bind(shelf);
+    // Its last word on what it took over does not get there.
+    shelf.put = (on, id, text, over) =>
+      recording.started.length < 3 && text.startsWith("- ")
+        ? new Promise(() => {})
+        : put(on, id, text, over);
+  }
+  cluster.kill("b");
+  for (let i = 0; i < 3_000 && recording.started.length < 2; i++) await cluster.pass(20, 20);
+  const heir = recording.started[1]!;
+  cluster.kill(heir);
+  await cluster.pass(60_000, 20);
+  const last = heir === "a" ? "c" : "a";
+  assert.deepEqual(recording.started, ["b", heir, last]);
+  const listed = await recording.list(last);
+  const [next] = listed.filter(({ status }) => status <= EgressStatus.EGRESS_ACTIVE);
+  const [second] = listed.filter(({ details }) => details.includes(`goes on with ${egressId},`));
+  const [first] = listed.filter((info) => info.egressId === egressId);
+  assert.equal(listed.length, 3);
+  for (const info of [first, second]) assert.equal(info!.status, EgressStatus.EGRESS_FAILED);
+  assert.match(first!.details, new RegExp(`${second!.egressId} goes on with it`));
+  assert.match(second!.details, new RegExp(`${next!.egressId} goes on with it`));
+  assert.match(next!.details, new RegExp(`goes on with ${second!.egressId},`));
+  assert.equal(told.filter((line) => line.startsWith(`${last} egress_ended`)).length, 2);
+});
+
 Deno.test("a room that has ended with its node, or is another by now, is not recorded again", async () => {
   const recording = new RecordingCluster();
   const { cluster } = recording;

@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
 import { EgressInfo, EgressStatus } from "@livekit/protocol";
 import type { NodeId } from "../../../lib/base/ids.ts";
+import { silentLog } from "../../../lib/base/platform.ts";
+import { continuesNote } from "../../../lib/egress/egress_info.ts";
 import { LostEgresses } from "../../../lib/egress/lost_egresses.ts";
-import { MemoryShelf } from "../../../lib/ingress/text_shelf.ts";
+import { MemoryShelf, MOST_TEXTS } from "../../../lib/ingress/text_shelf.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 /** A node's part of a shelf that can be out of reach; `others` are those that it knows to live. */
 function node(name: string, shelf: MemoryShelf, others: readonly string[] = []) {
-  const platform = new VirtualPlatform();
+  const warnings: string[] = [];
+  const warn = (message: string) => void warnings.push(message);
+  const platform = new VirtualPlatform(1, { ...silentLog, warn });
   const state = { isAway: false, others };
   const told: string[] = [];
   const reached = <T>(ask: () => Promise<T>) =>
@@ -35,7 +39,7 @@ function node(name: string, shelf: MemoryShelf, others: readonly string[] = []) 
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   };
-  return { lost, state, told, pass };
+  return { lost, state, told, warnings, pass };
 }
 
 Deno.test("LostEgresses tells nothing of a recording that ended while the shelf was away", async () => {
@@ -105,6 +109,63 @@ Deno.test("LostEgresses tells of a recording whose heir dies before it has told"
   await two.pass(10);
   assert.deepEqual(two.told, TOLD);
   await two.lost.close();
+});
+
+Deno.test("LostEgresses goes on once though the heir dies when it had begun, and not told", async () => {
+  const shelf = new MemoryShelf();
+  const heir = node("ND_heir", shelf);
+  heir.lost.note(active("EG_1"));
+  const next = active("EG_2");
+  next.details = `it is composed when it has ended; ${continuesNote("EG_1")}`;
+  heir.lost.note(next);
+  await heir.pass(2);
+  await heir.lost.close();
+  const two = node("ND_two", shelf);
+  await two.pass(10);
+  assert.deepEqual(two.told.toSorted(), [
+    "EG_1 ended: EG_2 goes on with it",
+    "EG_2 ended: it is composed when it has ended; goes on with EG_1, whose node is gone; " +
+    "EG_2_next goes on with it",
+    "EG_2 goes on after EGRESS_ACTIVE",
+  ]);
+  await two.lost.close();
+});
+
+Deno.test("LostEgresses takes no other recording for the one that a text stands for", async () => {
+  const shelf = new MemoryShelf();
+  const gone = node("ND_gone", shelf);
+  gone.lost.note(active("EG_2"));
+  await gone.pass(2);
+  await gone.lost.close();
+  await shelf.put("egress", "EG_1", (await shelf.get("egress", "EG_2"))!);
+  await shelf.put("egress", "EG_3", "ND_gone of another version");
+  await shelf.remove("egress", "EG_2");
+  const two = node("ND_two", shelf);
+  await two.pass(10);
+  assert.deepEqual(
+    two.told.filter((line) => line.includes("ended")).map((line) => line.split(" ")[0]).toSorted(),
+    ["EG_1", "EG_3"],
+  );
+  for (const id of ["EG_1", "EG_3"]) assert.match((await shelf.get("egress", id))!, /^- \d+$/);
+  await two.lost.close();
+});
+
+Deno.test("LostEgresses says once that a shelf is full, and keeps a recording when there is room", async () => {
+  const shelf = new MemoryShelf();
+  for (let n = 0; n < MOST_TEXTS; n++) shelf.fill("egress", `EG_x${n}`, "ND_other of another kind");
+  const one = node("ND_one", shelf, ["ND_other"]);
+  one.lost.note(active("EG_1"));
+  await one.pass(3);
+  one.lost.note(active("EG_1"));
+  await one.pass(10);
+  assert.equal(await shelf.get("egress", "EG_1"), undefined);
+  assert.equal(one.warnings.length, 1);
+  assert.match(one.warnings[0]!, /too many recordings/);
+  for (let n = 0; n < 10; n++) await shelf.remove("egress", `EG_x${n}`);
+  await one.pass(330);
+  assert.match((await shelf.get("egress", "EG_1"))!, /^ND_one /);
+  assert.deepEqual(one.told, []);
+  await one.lost.close();
 });
 
 Deno.test("LostEgresses has a node give up what others took over while it was out of reach", async () => {
