@@ -11,7 +11,9 @@ import {
   UpdateIngressRequest,
 } from "@livekit/protocol";
 import type { NodeId } from "../../lib/base/ids.ts";
+import type { CarriedRequest } from "../../lib/cluster/carry/carried_message.ts";
 import { MemoryShelf } from "../../lib/ingress/text_shelf.ts";
+import type { IngressRouteOptions } from "../../routes/ingress.ts";
 import { tokenWith } from "../support/virtual/admin_world.ts";
 import { IngressWorld } from "../support/virtual/ingress_world.ts";
 
@@ -292,6 +294,42 @@ Deno.test("a publishing is ended by its address although its ingress leads elsew
   assert.equal((await world.request("DELETE", location)).status, 200);
   assert.equal(participant.closed, true);
   assert.equal((await world.request("DELETE", location)).status, 404);
+});
+
+Deno.test("a publishing at another node is ended by its address, wherever its ingress leads by now", async () => {
+  const shelf = new MemoryShelf();
+  const worlds = new Map<string, IngressWorld>();
+  const nodes = {
+    to: async (node: NodeId, { method, target, headers }: CarriedRequest) => {
+      const { status, body } = await worlds.get(node)!.request(
+        method,
+        target,
+        Object.fromEntries(headers),
+      );
+      const bytes = new TextEncoder().encode(body);
+      return { kind: "answered" as const, response: { status, headers: [], body: bytes } };
+    },
+  };
+  for (const nodeId of ["ND_a", "ND_b"] as NodeId[]) {
+    const carrying = { nodeId, nodes } as unknown as IngressRouteOptions["carrying"];
+    worlds.set(nodeId, new IngressWorld({ shelf, carrying }));
+  }
+  const [here, there] = [worlds.get("ND_a")!, worlds.get("ND_b")!];
+  const { ingressId, streamKey } = await here.create();
+  const bearer = { Authorization: `Bearer ${streamKey}` };
+  for (const [path, headers] of [["/w", bearer], [`/w/${streamKey}`, {}]] as const) {
+    const { location } = await there.post(streamKey, path);
+    await there.connect();
+    const participant = there.participant()!;
+    assert.match(location, /\.ND_b$/);
+    const elsewhere = { ingressId, roomName: "stage", participantIdentity: "camera" };
+    assert.equal((await here.call("UpdateIngress", elsewhere)).status, 200);
+    assert.equal((await here.request("DELETE", location, headers)).status, 200);
+    assert.equal(participant.closed, true);
+    assert.equal((await here.request("DELETE", location, headers)).status, 404);
+    const back = { ingressId, roomName: "lobby", participantIdentity: "cam" };
+    assert.equal((await here.call("UpdateIngress", back)).status, 200);
+  }
 });
 
 Deno.test("an ingress that is changed keeps what a newer node has written of it", async () => {

@@ -20,7 +20,7 @@ import { MemoryShelf, type TextShelf } from "../../../lib/ingress/text_shelf.ts"
 import type { RoomObserver } from "../../../lib/room/context/room_events.ts";
 import { RoomDirectory } from "../../../lib/room/room_directory.ts";
 import { WhipService } from "../../../lib/signalling/whip_service.ts";
-import { ingressRoutes } from "../../../routes/ingress.ts";
+import { type IngressRouteOptions, ingressRoutes } from "../../../routes/ingress.ts";
 import { ingressService } from "../../../routes/ingress_service.ts";
 import { ADMIN_LIMITS, tokenWith } from "./admin_world.ts";
 import { World } from "./scripted_client.ts";
@@ -53,9 +53,10 @@ export class IngressWorld {
   readonly #call: ReturnType<typeof twirpPost>;
 
   constructor(
-    { shelf = new MemoryShelf(), hasRtmp = true }: {
+    { shelf = new MemoryShelf(), hasRtmp = true, carrying }: {
       readonly shelf?: TextShelf;
       readonly hasRtmp?: boolean;
+      readonly carrying?: IngressRouteOptions["carrying"];
     } = {},
   ) {
     const observer = new LateObserver();
@@ -88,6 +89,7 @@ export class IngressWorld {
       limits: { maxRoomNameLength: 256, maxParticipantIdentityLength: 256 },
       clock: world.platform.clock,
       bodies: testBodies(),
+      ...(carrying === undefined ? {} : { carrying }),
     });
     this.#call = twirpPost(world, [ingressService(this.service)]);
   }
