@@ -13,6 +13,8 @@ const VERSION = 1;
 /** Names in one page. */
 const MOST_FILES = 20_000;
 const MOST_NAME = 2_048;
+/** One page, which is read whole: 20,000 names of 200 bytes. */
+export const MOST_PAGE_BYTES = 4 * 1024 * 1024;
 
 /** What a page says. */
 export interface ReplayPage {
@@ -25,9 +27,19 @@ export interface ReplayPage {
   readonly files: readonly string[];
 }
 
-/** The page. */
+/** The page; without the last files, if it would be too long for whoever reads it. */
 export function replayPageText(index: ReplayPage): string {
-  return JSON.stringify({ version: VERSION, ...index });
+  const encoder = new TextEncoder();
+  const lengthOf = (value: unknown) => encoder.encode(JSON.stringify(value)).length;
+  let bytes = lengthOf({ version: VERSION, ...index, files: [] });
+  const files: string[] = [];
+  for (const name of index.files.slice(0, MOST_FILES)) {
+    // With the comma before it.
+    bytes += lengthOf(name) + 1;
+    if (bytes > MOST_PAGE_BYTES) break;
+    files.push(name);
+  }
+  return JSON.stringify({ version: VERSION, ...index, files });
 }
 
 /** Reads {@linkcode replayPageText}; `undefined` for anything else, and for another recording. */

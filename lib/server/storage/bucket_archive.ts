@@ -14,7 +14,12 @@ import {
   type RecordingArchive,
 } from "../../../routes/replay.ts";
 import type { Timers } from "../../base/platform.ts";
-import { readReplayPage, REPLAY_FOLDER, type ReplayPage } from "../../recording/replay_page.ts";
+import {
+  MOST_PAGE_BYTES,
+  readReplayPage,
+  REPLAY_FOLDER,
+  type ReplayPage,
+} from "../../recording/replay_page.ts";
 import { replayType } from "./recording_archive.ts";
 import { type ObjectFacts, type S3Client, S3Failure } from "./s3_client.ts";
 import { UploadSlots } from "./upload_slots.ts";
@@ -28,8 +33,6 @@ const LISTED_MS = 5_000;
 const MOST_KNOWN = 256;
 /** And those whose files are known: bytes of their pages, together. */
 const MOST_KNOWN_BYTES = 8 * 1024 * 1024;
-/** A page of a recording with more files is none; bytes. */
-const MOST_PAGE = 2 * 1024 * 1024;
 /** What one viewer has of one file in memory, bytes. */
 const PIECE_BYTES = 256 * 1024;
 /** Requests at once. */
@@ -108,7 +111,7 @@ export class BucketArchive implements RecordingArchive {
     if (known !== undefined) return known.page;
     const key = `${this.#prefix}${REPLAY_FOLDER}/${egressId}.json`;
     const facts = await this.#ask((client) => client.facts(key));
-    if (facts === undefined || facts.size === 0 || facts.size > MOST_PAGE) return undefined;
+    if (facts === undefined || facts.size === 0 || facts.size > MOST_PAGE_BYTES) return undefined;
     const { size, tag } = facts;
     const bytes = await this.#ask((client) => client.read(key, 0, size, tag));
     const page = readReplayPage(new TextDecoder().decode(bytes), egressId);

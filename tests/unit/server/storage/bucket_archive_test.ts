@@ -171,6 +171,22 @@ Deno.test("BucketArchive gives up a listing that does not end", async () => {
   assert.ok(asked <= 100, `${asked} requests`);
 });
 
+Deno.test("BucketArchive finds a recording of as many files as a journal tells of, with long names", async () => {
+  const archive = new Archive();
+  for (const [id, length] of [["EG_long", 150], ["EG_longest", 800]] as const) {
+    const path = `daily/${"ß".repeat((length - 20) / 2)}`;
+    const files = Array.from({ length: 20_000 }, (_, n) => `${path}-${n}.webm`);
+    for (const n of [0, 3_000]) archive.put(`calls/${files[n]}`, MEDIA);
+    archive.index(id, files);
+    const room = await archive.during(archive.archive.find(id));
+    assert.equal(room?.egressId, id);
+    for (const n of [0, 3_000]) {
+      const file = await archive.during(archive.archive.open(id, n));
+      assert.equal(file?.size, MEDIA.length, `${n} of ${id}`);
+    }
+  }
+});
+
 Deno.test("BucketArchive keeps no more of large pages than fits, and lists them without reading again", async () => {
   const it = new Archive();
   const files = Array.from({ length: 15_000 }, (_, i) => `daily/${"x".repeat(100)}-${i}.webm`);
