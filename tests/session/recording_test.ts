@@ -727,6 +727,11 @@ Deno.test("rooms that ask for recordings by themselves are bounded like everybod
   await recorder.world.pass(100);
   const running = recorder.service.list({ roomName: "", egressId: "", active: true });
   assert.equal(running.length, 500);
+  const one = new ParticipantEgressRequest({ roomName: "room509", identity: "ann" });
+  assert.deepEqual(failed(recorder.service.start(planParticipant(one))), [
+    "resource_exhausted",
+    "500 recordings are running here",
+  ]);
 });
 
 Deno.test("a server that ends begins no recording any more", async () => {
