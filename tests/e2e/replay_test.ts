@@ -28,6 +28,15 @@ const TOGETHER_MS = 80;
 /** A browser without a processor shows pictures late: the same seconds are watched again then. */
 const WATCHES = 4;
 
+/** As many as are written in a quarter of an hour. */
+const LINES = 10_000;
+/** Whether the last line that was written by now is in what one sees of the chat. */
+const LAST_LINE_IS_SEEN = `(() => {
+  const scroll = document.getElementById("chat-scroll").getBoundingClientRect();
+  const last = document.getElementById("chat-log").lastElementChild.getBoundingClientRect();
+  return last.bottom <= scroll.bottom + 1 && last.top >= scroll.top;
+})()`;
+
 const start = (folder: string): Promise<RoomwireProcess> =>
   startRoomwire({
     writes: folder,
@@ -212,5 +221,56 @@ endToEndTest(
     await page.goto(`${server.httpUrl}/replay`);
     await page.getByRole("link", { name: "standup" }).waitFor();
     assert.deepEqual(await problems(), []);
+  },
+);
+
+/** A recording in which nothing happened but that so many lines were written, ten a second. */
+async function writeChat(folder: string, egressId: string, lines: number): Promise<void> {
+  const began = Date.UTC(2026, 10, 29, 11);
+  const entry = (offset: number, type: string, more: object) =>
+    JSON.stringify({
+      ...{ at: new Date(began + offset).toISOString(), offset_ms: offset, type },
+      ...more,
+    });
+  const text = [
+    entry(0, "began", { version: 1, egress_id: egressId, room_id: "RM_1", room_name: "webinar" }),
+    ...Array.from({ length: lines }, (_, n) => {
+      const identity = `p${n % 50}`;
+      const said = { identity, name: identity.toUpperCase(), id: `m${n}`, text: `line ${n}` };
+      return entry(100 * n, "chat", said);
+    }),
+    entry(100 * lines, "ended", { status: "EGRESS_COMPLETE" }),
+  ];
+  await Deno.writeTextFile(`${folder}/${egressId}.jsonl`, `${text.join("\n")}\n`);
+  await Deno.writeTextFile(`${folder}/.roomwire-recordings`, `${egressId}.jsonl\n`);
+}
+
+endToEndTest(
+  "ten thousand lines of chat are replayed, from any of them on",
+  ["chromium"],
+  async () => {
+    const folder = await Deno.makeTempDir({ prefix: "replayed-chat" });
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    await writeChat(folder, "EG_chat", LINES);
+    const server = stack.use(await start(folder));
+    const host = await mintToken({
+      identity: "host",
+      room: "",
+      grant: { roomJoin: false, roomRecord: true },
+    });
+    const browser = await fixture.chromium();
+    const { page, context } = await browser.openPage(
+      `${server.httpUrl}/replay/EG_chat#token=${host}`,
+    );
+    stack.defer(() => context.close());
+    await page.locator('body[data-view="call"]').waitFor();
+    for (const lines of [LINES, 3, LINES / 2]) {
+      await page.evaluate(`replay.player.seek(${100 * (lines - 1) + 50})`);
+      await page.getByText(`line ${lines - 1}`, { exact: true }).waitFor();
+      assert.equal(await page.locator("#chat-log > li").count(), lines);
+      const isSeen = await page.evaluate<boolean>(LAST_LINE_IS_SEEN);
+      assert.ok(isSeen, `the last of ${lines} lines`);
+    }
   },
 );
