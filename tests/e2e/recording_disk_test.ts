@@ -67,6 +67,7 @@ endToEndTest(
           spoolBytes: 0,
           patienceMs: 60_000,
           requestHosts: [],
+          maxAgeMs: 0,
         },
         platform,
         bucket.fetch,
