@@ -48,6 +48,8 @@ const SHORT_LIVED_MS = 30_000;
 const ROOM_SEEN_MS = 2_000;
 /** …unless there is so many times of it. */
 const CLEARLY = 1.3;
+/** More frames of a lowest layer, below this part of what was too much, do not wait with it. */
+const FAR = 0.5;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
 /**
@@ -134,6 +136,8 @@ export class Allocation {
   #stepsLeft = Infinity;
   /** What was too much when something was taken back last. */
   #failedBps = 0;
+  /** The next step is to more frames of a lowest layer. */
+  #isNextSmooth = false;
   /** Since when nothing has changed, and what room the next step needs for that. */
   #quietSince = -Infinity;
   #room = ROOM;
@@ -191,7 +195,7 @@ export class Allocation {
     this.#sumUp();
     const changes = this.#decide(budgetBps, steadyBps, mayRaise, probedBps, now);
     this.goalBps = this.nextBps;
-    if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs) {
+    if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs && !this.#isFarBelow()) {
       this.goalBps = Math.max(this.nextBps, this.#failedBps * MUCH);
     }
     return changes;
@@ -292,10 +296,18 @@ export class Allocation {
     this.#stepsLeft = isAmple ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
     const isClearlyBetter = steadyBps >= this.#failedBps * MUCH;
-    if (sinceLowered < this.#holdMs && !isClearlyBetter) return false;
+    if (sinceLowered < this.#holdMs && !isClearlyBetter) {
+      if (!this.#isFarBelow()) return false;
+      this.#stepsLeft = 1;
+    }
     const isUnsettled = sinceLowered < LATELY_MS && !isClearlyBetter;
     const settleMs = probedBps >= this.nextBps ? PROBED_SETTLE_MS : SETTLE_MS;
     return now - this.#raisedAt >= (isUnsettled ? UNSETTLED_MS : settleMs);
+  }
+
+  /** Whether the next step is to more frames of a lowest layer, far below what was too much. */
+  #isFarBelow(): boolean {
+    return this.#isNextSmooth && this.nextBps < this.#failedBps * FAR;
   }
 
   /**
@@ -400,11 +412,14 @@ export class Allocation {
   #sumUp(): void {
     const sum = this.totalBps = this.#sum();
     this.nextBps = 0;
+    this.#isNextSmooth = false;
     for (const track of this.#tracks) {
       const { usable, level } = track;
       const above = level === PAUSED ? usable : usable & ~((2 << level) - 1);
       if (above === 0) continue;
-      this.nextBps = (sum - costOf(track, level) + track.costBps[lowest(above)]!) * this.#room;
+      const next = lowest(above);
+      this.nextBps = (sum - costOf(track, level) + track.costBps[next]!) * this.#room;
+      this.#isNextSmooth = level !== PAUSED && next < TEMPORAL_STEPS;
       return;
     }
   }

@@ -322,6 +322,24 @@ Deno.test("Allocation waits longer each time that what it gave had to be taken b
   for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
 });
 
+Deno.test("Allocation does not hold back the frames of a lowest layer with a larger one that was too much", () => {
+  const track = camera();
+  const allocation = allocationOf([track]);
+  allocation.allocate(3_000_000, true, 0);
+  assert.equal(track.level, 11);
+  // What has queued up makes the path look narrower for a moment than it is.
+  const fallenAt = 10_000;
+  allocation.allocate(100_000, false, fallenAt);
+  assert.equal(track.level, 1);
+  assert.equal(allocation.goalBps, allocation.nextBps, "more need not be seen for it");
+  let wholeAt = Infinity;
+  for (let now = fallenAt + 100; now < 20_000 && wholeAt === Infinity; now += 100) {
+    allocation.allocate(200_000, true, now);
+    if (track.level === 3) wholeAt = now;
+  }
+  assert.ok(wholeAt - fallenAt <= 4_000, `all frames after ${wholeAt - fallenAt} ms`);
+});
+
 Deno.test("Allocation brings everything back soon when the path is clearly better", () => {
   const tracks = [camera(), camera()];
   const allocation = allocationOf(tracks);
