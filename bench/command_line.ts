@@ -33,6 +33,8 @@ export interface LoadOptions {
   readonly profile: ProfileName;
   /** How far publishers' pacers may run ahead of their rate, ms; as the profile has it if absent. */
   readonly aheadMs?: number;
+  /** From the last stream until what is measured, ms; as the scenario has it if absent. */
+  readonly settleMs?: number;
   readonly signalling: Signalling;
   /** How clients reach this project's server, in turns. */
   readonly reaches: readonly Reach[];
@@ -77,6 +79,7 @@ export const USAGE = `deno task bench [options]
   PROFILE_NAMES.join("|")
 }  whose reports, feedback and checks the clients of a load send
   --ahead=MS              of a load: so far may pacers of video run ahead of their rate
+  --settle=SECONDS        of a load: after so long it is measured, when V8 compiles no more
   --signalling=${SIGNALLINGS.join("|")}   of a load: two connections each, or one
   --reach=${REACHES.join(",")}
                           of a load: how clients reach this project's server, in turns
@@ -92,6 +95,7 @@ export const USAGE = `deno task bench [options]
 const MAX_SOAK_S = 24 * 3600;
 const MAX_REPEAT = 20;
 const MAX_AHEAD_MS = 1_000;
+const MAX_SETTLE_S = 60;
 const KNOWN = new Set([
   "json",
   "only",
@@ -99,6 +103,7 @@ const KNOWN = new Set([
   "engine",
   "clients",
   "ahead",
+  "settle",
   "signalling",
   "reach",
   "repeat",
@@ -171,6 +176,10 @@ function readLoads(
   if (ahead !== undefined && !(/^\d+$/.test(ahead) && Number(ahead) <= MAX_AHEAD_MS)) {
     return `--ahead takes ms from 0 to ${MAX_AHEAD_MS}; got "${ahead}"`;
   }
+  const settle = values.get("settle");
+  if (settle !== undefined && !(/^\d+$/.test(settle) && Number(settle) <= MAX_SETTLE_S)) {
+    return `--settle takes seconds from 0 to ${MAX_SETTLE_S}; got "${settle}"`;
+  }
   const peer = readPeer(values, env);
   if (typeof peer === "string") return peer;
   const engines = values.get("engine")?.split(",") ?? ["native"];
@@ -179,6 +188,7 @@ function readLoads(
     engines: (["native", "portable"] as const).filter((engine) => engines.includes(engine)),
     profile: profile.ok ? profile.value : PROFILE_NAMES[0],
     ...(ahead === undefined ? {} : { aheadMs: Number(ahead) }),
+    ...(settle === undefined ? {} : { settleMs: Number(settle) * 1_000 }),
     signalling: signalling.ok ? signalling.value : SIGNALLINGS[0],
     reaches: REACHES.filter((reach) => (values.get("reach") ?? "udp").split(",").includes(reach)),
     repeat: Number(repeat),

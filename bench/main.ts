@@ -86,7 +86,7 @@ function reservedAfter(part: Part): number {
 }
 
 async function measureLoadsPart(): Promise<void> {
-  const { loads: { repeat, profile, aheadMs, signalling }, flags } = options as Exclude<
+  const { loads: { repeat, profile, aheadMs, settleMs, signalling }, flags } = options as Exclude<
     typeof options,
     string
   >;
@@ -98,6 +98,7 @@ async function measureLoadsPart(): Promise<void> {
     repeat,
     profile,
     ...(aheadMs === undefined ? {} : { aheadMs }),
+    ...(settleMs === undefined ? {} : { settleMs }),
     signalling,
     flags,
     hasTime: () => performance.now() < endsAt,

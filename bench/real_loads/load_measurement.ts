@@ -61,6 +61,7 @@ export interface LoadRow {
 export interface LineOptions {
   readonly profile: ProfileName;
   readonly aheadMs?: number;
+  readonly settleMs?: number;
   readonly signalling: Signalling;
   /** For the runtime of a server of this project. */
   readonly flags: readonly string[];
@@ -112,7 +113,7 @@ async function measureWindow(
   server: ServerUnderLoad,
   clients: BenchChild<LoadsCalls>,
   scenario: LoadScenario,
-  { profile, aheadMs, signalling }: LineOptions,
+  { profile, aheadMs, settleMs, signalling }: LineOptions,
 ): Promise<Window> {
   const { baseline } = await clients.call("hello", {});
   await pause(ALONE_MS);
@@ -126,7 +127,7 @@ async function measureWindow(
   }
   const start = processCost(server.pid);
   const { ms: gatherMs } = await clients.call("gather", who);
-  await pause(scenario.settleMs);
+  await pause(settleMs ?? scenario.settleMs);
   // Looking through its descriptors costs the server nothing.
   const unreadBefore = kernelDrops(server.pid);
   await clients.call("mark", {});

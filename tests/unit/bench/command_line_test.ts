@@ -77,6 +77,7 @@ Deno.test("readCommandLine() measures loads alone if only loads are named", () =
   const other = parts("--only=loads", "--clients=libwebrtc", "--signalling=v1");
   assert.deepEqual(other.loads, { ...LOADS, profile: "libwebrtc", signalling: "v1" });
   assert.deepEqual(parts("--ahead=5").loads, { ...LOADS, aheadMs: 5 });
+  assert.deepEqual(parts("--settle=30").loads, { ...LOADS, settleMs: 30_000 });
 });
 
 Deno.test("readCommandLine() takes a peer, its secret also from the environment", () => {
@@ -97,6 +98,9 @@ Deno.test("readCommandLine() says what is wrong", () => {
   assert.match(read("--engine=janus") as string, /got "janus"/);
   for (const ahead of ["", "-1", "2.5", "1001"]) {
     assert.match(read(`--ahead=${ahead}`) as string, /--ahead takes ms from 0 to 1000/);
+  }
+  for (const settle of ["", "-1", "2.5", "61"]) {
+    assert.match(read(`--settle=${settle}`) as string, /--settle takes seconds from 0 to 60/);
   }
   for (const seconds of ["0", "-1", "x", "1e9", ""]) {
     assert.match(read(`--soak=${seconds}`) as string, /--soak takes seconds/, seconds);
