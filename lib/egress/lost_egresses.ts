@@ -69,6 +69,8 @@ export class LostEgresses {
   readonly #writing = new Map<string, Promise<unknown>>();
   /** Recordings that have ended, of which the others could not be told. */
   readonly #unremoved = new Set<string>();
+  /** Texts of what was taken over, of which the others could not be told. */
+  readonly #unmarked = new Map<string, string>();
   /** What is being taken over. */
   readonly #taking = new Set<Promise<void>>();
   #others = new Set<string>();
@@ -131,6 +133,15 @@ export class LostEgresses {
     this.#unremoved.delete(id);
   }
 
+  /** What stays in this node's name would be taken over once more when this one is gone. */
+  async #mark(id: string, text: string): Promise<void> {
+    const { shelf, self, others } = this.#options;
+    this.#unmarked.set(id, text);
+    if (others === undefined) await shelf.remove(id);
+    else await shelf.put(id, text, `${self} `);
+    this.#unmarked.delete(id);
+  }
+
   #later(): void {
     if (this.#isClosed) return;
     this.#cancel = this.#options.platform.timers.after(LOOK_MS, () => {
@@ -152,6 +163,9 @@ export class LostEgresses {
     this.#lookedAt = now;
     for (const id of this.#unremoved) {
       if (!this.#writing.has(id)) await this.#remove(id).catch(() => {});
+    }
+    for (const [id, text] of this.#unmarked) {
+      if (!this.#writing.has(id)) await this.#mark(id, text).catch(() => {});
     }
     await this.#lookAfter(now);
     const before = this.#others;
@@ -210,7 +224,7 @@ export class LostEgresses {
 
   /** @param heir What goes on with it already, or did until its node was gone as well. */
   async #takeOver(info: EgressInfo, heir: string | undefined): Promise<void> {
-    const { platform: { clock, log }, shelf, self, others, goOn, lost } = this.#options;
+    const { platform: { clock, log }, goOn, lost } = this.#options;
     const { egressId: id } = info;
     const next = heir ?? await goOn(info.clone()).catch(() => "");
     const wallMs = clock.wallMs();
@@ -223,10 +237,7 @@ export class LostEgresses {
     info.details = info.details === "" ? note : `${info.details}; ${note}`;
     log.warn("a recording was lost with its node", { egress: id, next });
     lost(info);
-    this.#write(id, async () => {
-      if (others === undefined) await shelf.remove(id);
-      else await shelf.put(id, `${MARK} ${wallMs}`, `${self} `);
-    });
+    this.#write(id, () => this.#mark(id, `${MARK} ${wallMs}`));
     await this.#writing.get(id);
   }
 }

@@ -111,6 +111,28 @@ Deno.test("LostEgresses tells of a recording whose heir dies before it has told"
   await two.lost.close();
 });
 
+Deno.test("LostEgresses marks later what it took over while the shelf was away for the mark", async () => {
+  const shelf = new MemoryShelf();
+  const one = node("ND_one", shelf);
+  one.lost.note(active("EG_1"));
+  await one.pass(2);
+  await one.lost.close();
+  const two = node("ND_two", shelf);
+  const put = shelf.put.bind(shelf);
+  shelf.put = (on, id, text, over) =>
+    text.startsWith("- ") ? Promise.reject(new Error("away")) : put(on, id, text, over);
+  await two.pass(10);
+  assert.deepEqual(two.told, TOLD);
+  shelf.put = put;
+  await two.pass(3);
+  assert.match((await shelf.get("egress", "EG_1"))!, /^- \d+$/);
+  await two.lost.close();
+  const three = node("ND_three", shelf);
+  await three.pass(10);
+  assert.deepEqual([...two.told, ...three.told], TOLD, "told once");
+  await three.lost.close();
+});
+
 Deno.test("LostEgresses goes on once though the heir dies when it had begun, and not told", async () => {
   const shelf = new MemoryShelf();
   const heir = node("ND_heir", shelf);
