@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Platform } from "../../base/platform.ts";
+import type { Platform, Random } from "../../base/platform.ts";
 import { ObjectUpload, type RunningUploads, type UploadPorts } from "./object_upload.ts";
 import { S3Failure } from "./s3_client.ts";
 import { StorageFailure } from "./storage_failure.ts";
@@ -32,7 +32,7 @@ const EMPTY_MS = 60_000;
  * uploaded. Never rejects.
  */
 export async function resumeUploads(left: LeftUploads): Promise<void> {
-  const { folder, room } = left;
+  const { folder, room, platform: { random } } = left;
   const names: string[] = [];
   try {
     for await (const { name, isDirectory } of Deno.readDir(folder)) {
@@ -43,10 +43,20 @@ export async function resumeUploads(left: LeftUploads): Promise<void> {
   }
   room.keepOnly(new Set(names.map((name) => `${folder}/${name}`)));
   const silent = new Map<string, string>();
-  for (const name of names) {
+  // One that its bucket never takes, and behind which others are not tried, is not always first.
+  for (const name of shuffled(names, random)) {
     if (left.isOver()) return;
     await resumeOne(left, name, silent);
   }
+}
+
+function shuffled(names: readonly string[], random: Random): string[] {
+  const found = [...names];
+  for (let at = found.length - 1; at > 0; at--) {
+    const other = random.uint32() % (at + 1);
+    [found[at], found[other]] = [found[other]!, found[at]!];
+  }
+  return found;
 }
 
 async function resumeOne(
@@ -60,6 +70,8 @@ async function resumeOne(
       log.info("an upload was finished", { name });
     }
   } catch (error) {
+    // A server that ends has waited for nothing.
+    if (left.isOver()) return;
     const why = error instanceof StorageFailure ? error.message : "its folder cannot be read";
     const bytes = await discardOld(left, `${folder}/${name}`);
     if (bytes === undefined) log.warn("what is left of an upload stays on the disk", { name, why });

@@ -57,6 +57,20 @@ Deno.test("what its bucket has not taken at the age of other recordings is remov
     await uploads.eventually(() => bucket.objects.size === 1);
   }, { maxAgeMs: 24 * HOUR_MS }));
 
+Deno.test("a server that ends removes nothing because its bucket had no time to take it", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, places } = uploads;
+    bucket.mood = "gone";
+    await leave(uploads, 300);
+    await uploads.aged(300, 25 * HOUR_MS);
+    bucket.mood = "silent";
+    const asked = bucket.requests.length;
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => bucket.requests.length > asked);
+    await uploads.until(places.close());
+    assert.deepEqual(await uploads.spool(), { bytes: 300, uploads: 1 });
+  }, { maxAgeMs: 24 * HOUR_MS }));
+
 Deno.test("without an age for recordings nothing is removed that could be uploaded one day", () =>
   Uploads.run(async (uploads) => {
     uploads.bucket.mood = "gone";
@@ -79,6 +93,26 @@ Deno.test("a folder in which a process died before it had written anything is re
     await uploads.until(uploads.after(RETRY_MS), 5_000);
     await uploads.eventually(() => [...Deno.readDirSync(root)].length === 1);
     assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), ["UP_new"]);
+  }));
+
+Deno.test("a recording that its bucket never takes keeps none of the others from there for good", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, folder } = uploads;
+    bucket.mood = "gone";
+    const files = Array.from({ length: 6 }, (_, n) => uploads.open(`${n}.ogg`));
+    for (const file of files) file.append(piece(100, 1));
+    await uploads.spooled(600);
+    await uploads.until(Promise.all(files.map((file) => file.close())), 1_000);
+    const root = `${folder}/.roomwire-uploads`;
+    const [first] = [...Deno.readDirSync(root)];
+    const { key } = JSON.parse(await Deno.readTextFile(`${root}/${first!.name}/upload.json`));
+    bucket.mood = "well";
+    bucket.asked = (line) => {
+      if (line.includes(key)) throw new TypeError("connection reset");
+    };
+    for (let n = 0; n < 2_000 && bucket.objects.size < 5; n++) await uploads.pass(10_000);
+    assert.equal(bucket.objects.size, 5);
+    assert.deepEqual(await uploads.spool(), { bytes: 100, uploads: 1 });
   }));
 
 Deno.test("a bucket that does not answer is waited for once, not for each recording it is to get", () =>
