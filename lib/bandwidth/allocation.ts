@@ -138,6 +138,8 @@ export class Allocation {
   #failedBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
+  /** What else takes the path. */
+  #unseenBps = 0;
   /** Since when nothing has changed, and what room the next step needs for that. */
   #quietSince = -Infinity;
   #room = ROOM;
@@ -185,15 +187,24 @@ export class Allocation {
    * @param mayRaise Whether more than now may be sent: the path shows no sign of congestion.
    * @param probedBps What a probe has carried a moment ago, 0 if none has: so much need not be
    *   seen for long.
+   * @param unseenBps What else takes the path and is no part of the budget. A burst has the path to
+   *   itself for a moment, so what it shows may be more by that: a step up has to have room for both.
    * @returns Whether a level changed.
    */
-  allocate(budgetBps: number, mayRaise: boolean, now: number, probedBps = 0): boolean {
-    const steadyBps = this.#steady(budgetBps, probedBps, now);
+  allocate(
+    budgetBps: number,
+    mayRaise: boolean,
+    now: number,
+    probedBps = 0,
+    unseenBps = 0,
+  ): boolean {
+    const steadyBps = this.#steady(budgetBps, probedBps, now) - unseenBps;
     this.#look();
     const isQuiet = now - this.#quietSince >= QUIET_MS;
     this.#room = isQuiet && !this.isOnePaused ? TIGHT_ROOM : ROOM;
     this.#sumUp();
-    const changes = this.#decide(budgetBps, steadyBps, mayRaise, probedBps, now);
+    this.#unseenBps = unseenBps;
+    const changes = this.#decide(budgetBps, steadyBps, mayRaise, probedBps - unseenBps, now);
     this.goalBps = this.nextBps;
     if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs && !this.#isFarBelow()) {
       this.goalBps = Math.max(this.nextBps, this.#failedBps * MUCH);
@@ -216,8 +227,8 @@ export class Allocation {
       this.#stepsLeft = Infinity;
       sort(this.#tracks);
       // What others have may be given away, but no more is sent than before if nothing may be.
-      const raiseBps = mayRaise ? budgetBps / ROOM : Math.min(budgetBps / ROOM, before);
-      this.#share(PAUSED, budgetBps, raiseBps);
+      const roomBps = (budgetBps - this.#unseenBps) / ROOM;
+      this.#share(PAUSED, budgetBps, mayRaise ? roomBps : Math.min(roomBps, before));
       return this.#adopt(now);
     }
     if (this.#isExceeded(before, budgetBps, now)) {

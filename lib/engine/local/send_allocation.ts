@@ -192,15 +192,16 @@ export class SendAllocation {
     const isFull = estimate !== undefined && (this.#isHeard || estimate.limitedBy === "tcp") &&
       (estimate.queueMs >= FULL_MS || estimate.lossFraction >= FULL_LOSS);
     const audioBps = this.#putAudioFirst(bps, isFull, now);
+    const unseenBps = this.#unseenBps();
     const mayRaise = estimate?.mayRaise ?? true;
     const probedBps = Math.max(0, (estimate?.probedBps(now) ?? 0) - audioBps);
-    this.#allocation.allocate(Math.max(0, bps - audioBps), mayRaise, now, probedBps);
+    this.#allocation.allocate(Math.max(0, bps - audioBps), mayRaise, now, probedBps, unseenBps);
     for (const [id, sharer] of this.#sharers) this.#allow(id, sharer, now);
     if (estimate === undefined) return;
     const { baseBps, idealBps, goalBps } = this.#allocation;
-    const ideal = idealBps * ROOM + this.#audio.bareBps + this.#audio.copiesBps;
+    const ideal = idealBps * ROOM + this.#audio.bareBps + this.#audio.copiesBps + unseenBps;
     const missing = this.#audioFirst.isBare ? AudioFirst.needed(this.#audio, baseBps) : 0;
-    const goal = goalBps === 0 ? missing : goalBps + audioBps;
+    const goal = goalBps === 0 ? missing : goalBps + audioBps + unseenBps;
     estimate.setDemand(baseBps + audioBps, Math.max(ideal, missing), now, goal);
   }
 
@@ -214,9 +215,20 @@ export class SendAllocation {
       if (share === undefined && takesCopies) track.setBare(first.isBare);
     }
     const { bareBps, uncountedBps, copiesBps } = this.#audio;
-    // A burst has the path to itself for a moment; a picture that comes back has to share it.
-    const hiddenBps = first.mayPause && isOnePaused ? uncountedBps : 0;
+    const hiddenBps = this.#isHiding ? uncountedBps : 0;
     return bareBps + hiddenBps + (first.isBare ? 0 : copiesBps);
+  }
+
+  /** A picture that comes back has to share the path with audio that no budget counts. */
+  get #isHiding(): boolean {
+    return this.#audioFirst.mayPause && this.#allocation.isOnePaused;
+  }
+
+  /** What audio takes beside the budget, bits per second, as far as it was not taken off. */
+  #unseenBps(): number {
+    const { uncountedBps, uncountedCopiesBps } = this.#audio;
+    const copiesBps = this.#audioFirst.isBare ? 0 : uncountedCopiesBps;
+    return (this.#isHiding ? 0 : uncountedBps) + copiesBps;
   }
 
   /** What may be sent but for what is sent again, bits per second; negative if nobody knows. */
@@ -237,7 +249,7 @@ export class SendAllocation {
 
   /**
    * Fills what videos and audio cost. Without numbers audio is no part of what is acknowledged, so
-   * the estimate is what it leaves already.
+   * what is acknowledged all the time is what it leaves already; what a burst has shown is not.
    */
   #readCosts(): void {
     const needs = this.#audio;

@@ -157,13 +157,31 @@ Deno.test("SendAllocation gives a step that only one of several can have to who 
   assert.deepEqual(steps(), ["0/3", "1/3", "0/3"]);
 });
 
-Deno.test("SendAllocation does not take audio off the estimate that is no part of it", () => {
+Deno.test("SendAllocation gives a step only where audio fits beside it that is no part of the estimate", () => {
+  for (const [more, level] of [[0, "0/3"], [60_000, "1/3"]] as const) {
+    const { allocation, add } = world();
+    const video = add("video", new Track(100_000, 400_000));
+    add("mic", new Track(60_000), "audio", EVERYTHING, []);
+    allocation.heard();
+    const estimate = new FakeEstimate();
+    estimate.bps = estimate.probed = 400_000 * 1.15 + more;
+    for (let now = 0; now < 20_000; now += 100) allocation.share(estimate, now);
+    assert.equal(video.last, level);
+    // What would be enough is told, so that bursts are as large as that.
+    assert.equal(Math.round(estimate.demand[1]!), 520_000);
+  }
+});
+
+Deno.test("SendAllocation takes no step back for audio that is no part of the estimate", () => {
   const { allocation, add } = world();
   const video = add("video", new Track(100_000, 400_000));
   add("mic", new Track(60_000), "audio", EVERYTHING, []);
+  allocation.heard();
   const estimate = new FakeEstimate();
-  estimate.bps = 400_000 * 1.15;
   allocation.share(estimate, 0);
+  assert.equal(video.last, "1/3");
+  estimate.bps = 400_000;
+  for (let now = 100; now < 20_000; now += 100) allocation.share(estimate, now);
   assert.equal(video.last, "1/3");
   assert.equal(Math.round(estimate.demand[0]!), 100_000);
 });
