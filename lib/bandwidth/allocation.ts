@@ -188,7 +188,7 @@ export class Allocation {
    * @param probedBps What a probe has carried a moment ago, 0 if none has: so much need not be
    *   seen for long.
    * @param unseenBps What else takes the path and is no part of the budget. A burst has the path to
-   *   itself for a moment, so what it shows may be more by that: a step up has to have room for both.
+   *   itself for a moment, so what it shows may be more by that: a step up leaves room for both.
    * @returns Whether a level changed.
    */
   allocate(
