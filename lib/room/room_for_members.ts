@@ -159,6 +159,8 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
       session.subscriptions.reconcile();
     }
     this.dataTracks.permissionChanged(member);
+    // There may be one publisher more, or fewer.
+    if (member.profile.hasPublished) this.announcements.roomChanged(false);
   }
 
   visibilityChanged(member: Member): void {

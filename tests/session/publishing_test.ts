@@ -206,18 +206,25 @@ Deno.test("whoever may not publish any more is no publisher, as others hear at o
   const told = () => bob.last("update").participants[0]!;
   const counted = () => world.rooms.get("lobby")!.info().numPublishers;
   assert.deepEqual([told().isPublisher, told().tracks.length, counted()], [true, 1, 1]);
+  const toldCount = async () => {
+    await world.pass(6_000, 500);
+    return bob.last("roomUpdate").room!.numPublishers;
+  };
+  assert.equal(await toldCount(), 1);
 
   const permission = alice.participant.profile.permission.clone();
   permission.canPublish = false;
   await alice.participant.setPermission(permission);
   await world.settle();
   assert.deepEqual([told().isPublisher, told().tracks.length, counted()], [false, 0, 0]);
+  assert.equal(await toldCount(), 0);
 
   await alice.participant.setPermission(
     new ParticipantPermission({ ...permission, canPublish: true }),
   );
   await world.settle();
   assert.deepEqual([told().isPublisher, counted()], [true, 1], "as LiveKit has it");
+  assert.equal(await toldCount(), 1);
 });
 
 Deno.test("a track announced twice at once can be published again and again", async () => {

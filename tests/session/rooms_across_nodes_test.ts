@@ -124,10 +124,15 @@ Deno.test("what may no longer be published ends on all nodes, and hidden is hidd
   await cluster.pass(500);
   assert.equal(infoAt(bob, "ann")!.state, State.ACTIVE);
   assert.equal(bob.forwarded().length, 1);
+  await cluster.pass(6_000);
+  assert.equal(bob.last("roomUpdate").room!.numPublishers, 1);
   await ann.participant.setPermission(new ParticipantPermission({ canSubscribe: true }));
   await cluster.pass(500);
   assert.deepEqual(infoAt(bob, "ann")!.tracks, []);
   assert.deepEqual(bob.forwarded(), []);
+  await cluster.pass(6_000);
+  const { isPublisher } = infoAt(bob, "ann")!;
+  assert.deepEqual([isPublisher, bob.last("roomUpdate").room!.numPublishers], [false, 0]);
 });
 
 Deno.test("dynacast sums the wishes of all nodes", async () => {
