@@ -231,9 +231,8 @@ export class SignalService {
     const handle = () => session.handle({ case: "offer", value: offer });
     const waitMs = participant.traits.joinOfferWaitMs;
     if (waitMs === 0) return handle();
-    platform.timers.after(waitMs, () => {
-      if (!session.closed) handle();
-    });
+    // Whoever is on another socket by then gets the answer there.
+    platform.timers.after(waitMs, handle);
   }
 
   /**

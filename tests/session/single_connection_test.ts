@@ -12,7 +12,12 @@ import {
   UserPacket,
 } from "@livekit/protocol";
 import type { JoinParameters } from "../../lib/signalling/join_parameters.ts";
-import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
+import {
+  cameraRequest,
+  FakeSocket,
+  type ScriptedClient,
+  World,
+} from "../support/virtual/scripted_client.ts";
 import { type OfferSection, singleOffer } from "../support/virtual/single_offer.ts";
 
 /** What livekit-client offers at first, after its data section. */
@@ -156,18 +161,24 @@ Deno.test("Go, which reads before its own offer is set, gets the answer a moment
     id: 1,
   });
   const clientInfo = new ClientInfo({ sdk: ClientInfo_SDK.GO, version: "2.19.0", protocol: 17 });
-  const [ann, gone] = [
+  const [ann, back, gone] = [
     await SingleClient.open(world, "ann", { publisherOffer, clientInfo }),
+    await SingleClient.open(world, "back", { publisherOffer, clientInfo }),
     await SingleClient.open(world, "gone", { publisherOffer, clientInfo }),
   ];
+  const { id } = gone.client.participant.publisher;
   gone.client.socket.onClose(1006);
+  back.client.socket = new FakeSocket();
+  world.service.open({ ...back.client.join, reconnect: true }, back.client.socket);
   await world.settle();
   assert.deepEqual(ann.client.cases.filter((name) => name === "join" || name === "answer"), [
     "join",
   ]);
   await world.pass(100);
   assert.equal(ann.client.last("answer").id, 1);
-  assert.deepEqual(gone.client.all("answer"), []);
+  assert.equal(back.client.last("answer").id, 1, "on the socket that it has by then");
+  const described = world.engine.of("set_receive").map(({ connection }) => connection);
+  assert.ok(described.includes(ann.client.participant.publisher.id) && !described.includes(id));
   await ann.connect();
   assert.ok(ann.client.participant.profile.isActive);
 });
