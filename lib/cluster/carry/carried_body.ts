@@ -3,8 +3,9 @@
  *
  * Contract: no more is on its way, or waits at the end that reads, than {@linkcode WINDOW_BYTES}
  * and one piece: who sends reads its source as far as it was asked for, so that a source that must
- * not wait drops and counts by itself. Both ends know within {@linkcode SILENCE_MS} that the other
- * one is gone, and a body that nobody reads any more ends at its source.
+ * not wait drops and counts by itself. Who reads knows within {@linkcode SILENCE_MS} that the other
+ * end is gone, and who sends as soon as its socket ends, which asks a silent peer whether it lives;
+ * a body that nobody reads any more ends at its source.
  *
  * @module
  */
