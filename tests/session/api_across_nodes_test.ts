@@ -83,13 +83,27 @@ Deno.test("a track is muted, and a participant changed, from any node", async ()
   );
 });
 
-Deno.test("metadata of a room is set from a node that does not have it", async () => {
+Deno.test("metadata of a room is set from a node that does not have it, and stays when it is made again", async () => {
   const { cluster, ann, bob, on } = await withOutsider();
   const info = succeeded(await cluster.during(on("c").updateRoomMetadata("lobby", "news")));
   assert.equal(info.metadata, "news");
   await cluster.pass(100);
   assert.equal(ann.last("roomUpdate").room!.metadata, "news");
   assert.equal(bob.last("roomUpdate").room!.metadata, "news");
+  // What backends do before each join, at any node.
+  const request = new CreateRoomRequest({ name: "lobby", metadata: "first", maxParticipants: 7 });
+  for (const name of ["c", "a"]) {
+    const { metadata, maxParticipants } = succeeded(
+      await cluster.during(on(name).createRoom(request)),
+    );
+    assert.deepEqual([metadata, maxParticipants], ["news", 7], name);
+  }
+  await cluster.pass(100);
+  for (
+    const { metadata, maxParticipants } of [ann, bob].map((one) => one.last("roomUpdate").room!)
+  ) {
+    assert.deepEqual([metadata, maxParticipants], ["news", 7]);
+  }
   const none = await cluster.during(on("c").updateRoomMetadata("none", "news"));
   assert.equal(failed(none)[0], "not_found");
 });
