@@ -29,6 +29,8 @@ export class DependencyStructure {
   chainCount = 0;
   /** Highest spatial id of a template. */
   maxSpatial = 0;
+  /** Highest temporal id of a template. */
+  maxTemporal = 0;
   hasResolutions = false;
   readonly spatialId = new Uint8Array(MAX_TEMPLATES);
   readonly temporalId = new Uint8Array(MAX_TEMPLATES);
@@ -76,7 +78,9 @@ export class DependencyStructure {
   #readLayers(reader: BitReader): boolean {
     let spatial = 0;
     let temporal = 0;
+    this.maxTemporal = 0;
     for (let t = 0; t < MAX_TEMPLATES; t++) {
+      if (temporal > this.maxTemporal) this.maxTemporal = temporal;
       this.spatialId[t] = spatial;
       this.temporalId[t] = temporal;
       const next = reader.read(2);

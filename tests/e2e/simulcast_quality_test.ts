@@ -5,6 +5,7 @@ import { CallFixture } from "../support/sdk/call_fixture.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import type { Quality, ReceivedMedia, VideoOptions } from "../support/sdk/sdk_client.ts";
+import { watchInbound } from "../support/sdk/stream_totals.ts";
 
 const fixture = CallFixture.forThisFile();
 
@@ -83,4 +84,49 @@ endToEndTest("camera and screen with three layers each follow the wanted quality
     assert.deepEqual(subscribedEvents, { [camera]: 1, [screen]: 1 });
     await assertNoExtraMediaSections(ann, { sent: 2, received: 0 });
     await assertNoExtraMediaSections(bob, { sent: 0, received: 2 });
+  }));
+
+/** Of its three temporal layers the lowest has a quarter of the frames. */
+const SMOOTH = { width: 640, height: 360, fps: 20, simulcast: true, maxBitrate: 400_000 } as const;
+const SLOW_FPS = 5;
+const LOOK_MS = 1_500;
+
+/** Looks until the video comes at a rate that fits, and says what became of it meanwhile. */
+async function untilRate(
+  receiver: BrowserClient,
+  sid: string,
+  fits: (fps: number) => boolean,
+): Promise<(name: string) => number> {
+  let fps = NaN;
+  let last: ((name: string) => number) | undefined;
+  await eventually(`a fitting frame rate of ${sid} at ${receiver.identity}`, async () => {
+    last = await watchInbound(receiver, sid, LOOK_MS).then(({ grown }) => grown, () => undefined);
+    fps = (last?.("framesDecoded") ?? NaN) * 1_000 / LOOK_MS;
+    return fits(fps);
+  }, { deadlineMs: LAYERS_DEADLINE_MS, seen: () => Promise.resolve({ fps }) });
+  return last!;
+}
+
+endToEndTest("a lower frame rate of Chromium's VP8 is decoded by Chromium and Firefox", [
+  "chromium",
+  "firefox",
+], () =>
+  fixture.call("frame-rate", async (call) => {
+    const ann = await call.join("chromium", "ann");
+    const receivers = [await call.join("chromium", "bob"), await call.join("firefox", "eve")];
+    const sid = await ann.publishVideo(SMOOTH);
+    const isSmooth = (fps: number) => fps > 0.6 * SMOOTH.fps;
+    const isSlow = (fps: number) => fps > 0.4 * SLOW_FPS && fps < 1.6 * SLOW_FPS;
+    await Promise.all(receivers.map((receiver) => untilRate(receiver, sid, isSmooth)));
+    for (const receiver of receivers) await receiver.setFps(sid, SLOW_FPS);
+    await Promise.all(receivers.map((receiver) => untilRate(receiver, sid, isSlow)));
+    for (const grown of await Promise.all(receivers.map((r) => untilRate(r, sid, isSlow)))) {
+      const told = ["freezeCount", "pliCount", "keyFramesDecoded"].map((name) => grown(name) || 0);
+      assert.deepEqual(told, [0, 0, 0], "freezes, requests, key frames");
+    }
+    for (const receiver of receivers) await receiver.setFps(sid, SMOOTH.fps);
+    for (const grown of await Promise.all(receivers.map((r) => untilRate(r, sid, isSmooth)))) {
+      assert.ok((grown("pliCount") || 0) <= 1, "the other layers begin without key frames");
+    }
+    for (const client of [ann, ...receivers]) assert.deepEqual(await client.errors(), []);
   }));

@@ -34,7 +34,6 @@ import type { RtcpClock } from "../layer/rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
 import type { SourcePacket } from "../packet/source_packet.ts";
 import { openingCodec, StreamOpening } from "./stream_opening.ts";
-import { SVC } from "../layer/svc_stream.ts";
 import { SWITCH_LAG_MS, TimestampRewriter, UNMUTE_LAG_MS } from "./timestamp_rewriter.ts";
 
 /** A key frame whose start came later than this many packets behind it is too old to join at. */
@@ -363,7 +362,7 @@ export class DownTrack implements PacketReceiver {
     this.#source?.needsChanged();
     if (this.#locked) this.#seekAt = Infinity;
     // Of layers inside the stream the first frame decides.
-    if (packet.svc === SVC.none) this.#report(spatial);
+    if (layer.svc.topSpatial === 0) this.#report(spatial);
     return DROP.none;
   }
 

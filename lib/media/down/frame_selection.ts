@@ -2,6 +2,9 @@
  * What one subscriber gets of the frames in the stream it is being sent: VP8's temporal layers, and
  * the spatial and temporal layers inside a VP9 or AV1 stream.
  *
+ * Of VP8 whose payload tells of its pictures itself the frames are chosen by that, for its numbers
+ * are rewritten; where dependency descriptors alone tell of them, as of VP9 and AV1.
+ *
  * Contract: `join` at each start or switch, then `decide` for each packet with a payload. Where a
  * stream has nothing to select from, `decide` lets everything pass unchanged.
  *
@@ -48,14 +51,6 @@ export class FrameSelection {
    * @returns `false` if it is to be left out.
    */
   decide(packet: SourcePacket, late: boolean, target: LayerTarget, out: OutgoingPacket): boolean {
-    if (this.#isVp8) {
-      const vp8 = this.#vp8;
-      if (!vp8.decide(packet.vp8, late, temporalLimit(packet, target))) return false;
-      out.pictureId = vp8.pictureIdOut;
-      out.tl0PicIdx = vp8.tl0PicIdxOut;
-      out.keyIdx = vp8.keyIdxOut;
-      return true;
-    }
     switch (packet.svc) {
       case SVC.described:
         return this.#decideDescribed(packet, target, out);
@@ -66,8 +61,23 @@ export class FrameSelection {
         return false;
       default:
         if (this.spatial >= 0) this.#forget();
-        return true;
+        this.needsKeyFrame = false;
+        return !this.#isVp8 || this.#decideVp8(packet, late, target, out);
     }
+  }
+
+  #decideVp8(
+    packet: SourcePacket,
+    late: boolean,
+    target: LayerTarget,
+    out: OutgoingPacket,
+  ): boolean {
+    const vp8 = this.#vp8;
+    if (!vp8.decide(packet.vp8, late, temporalLimit(packet, target))) return false;
+    out.pictureId = vp8.pictureIdOut;
+    out.tl0PicIdx = vp8.tl0PicIdxOut;
+    out.keyIdx = vp8.keyIdxOut;
+    return true;
   }
 
   #decideDescribed(packet: SourcePacket, target: LayerTarget, out: OutgoingPacket): boolean {
@@ -82,9 +92,9 @@ export class FrameSelection {
     );
     this.needsKeyFrame = selection.needsKeyFrame;
     if (!isSent) return false;
-    this.spatial = selection.spatial;
-    out.setsMarker = selection.marker;
     const structure = layer.svc.structure!;
+    this.spatial = structure.maxSpatial > 0 ? selection.spatial : -1;
+    out.setsMarker = selection.marker;
     if (descriptor.hasTemplateStructure || descriptor.targetCount !== structure.targetCount) {
       return true;
     }

@@ -1,10 +1,10 @@
 /**
- * What one received stream says about the spatial layers inside it (SVC), and how each packet fits
- * in.
+ * What one received stream says about the layers inside it, and how each packet fits in.
  *
- * Contract: per packet the result is one of {@linkcode SVC}; a stream with one spatial layer is
- * `none`, so that nothing is selected from it. The dependency descriptor is believed before the VP9
- * payload descriptor. Allocates once per stream, at its first structure.
+ * Contract: per packet the result is one of {@linkcode SVC}; a stream with one layer is `none`, so
+ * that nothing is selected from it. Temporal layers alone count where they are described. The
+ * dependency descriptor is believed before the VP9 payload descriptor. Allocates once per stream,
+ * at its first structure.
  *
  * @module
  */
@@ -14,13 +14,16 @@ import type { Vp9Descriptor } from "../../wire/vp9_descriptor.ts";
 
 /** How a packet's place among the layers is known. */
 export const SVC = {
-  /** Not a stream with spatial layers. */
+  /** Nothing is to be selected by layers inside the stream. */
   none: 0,
   /** By its dependency descriptor, of which the frame fields are filled. */
   described: 1,
   /** By its VP9 payload descriptor. */
   vp9: 2,
-  /** Of such a stream, but its descriptor is absent or makes no sense (its structure was lost). */
+  /**
+   * Of a stream with spatial layers, but its descriptor is absent or makes no sense (its structure
+   * was lost).
+   */
   unknown: 3,
 } as const;
 /** One value of {@linkcode SVC}. */
@@ -72,7 +75,7 @@ export class SvcStream {
       this.#activeSeq = seq;
       this.activeTargets = descriptor.activeTargets;
     }
-    return structure.maxSpatial > 0 ? SVC.described : SVC.none;
+    return structure.maxSpatial > 0 || structure.maxTemporal > 0 ? SVC.described : SVC.none;
   }
 
   #adopt(read: DependencyStructure, seq: number): void {
@@ -99,6 +102,7 @@ export class SvcStream {
     return this.vp9Layers > 1 ? SVC.vp9 : SVC.none;
   }
 
+  /** Without spatial layers all frames may pass: each can be decoded with all before it. */
   #unknown(): SvcKind {
     return (this.structure?.maxSpatial ?? 0) > 0 ? SVC.unknown : SVC.none;
   }

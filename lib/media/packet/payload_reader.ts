@@ -8,6 +8,9 @@ import { copiedBytes } from "../../wire/red_payload.ts";
 import type { SourcePacket } from "./source_packet.ts";
 import { SVC } from "../layer/svc_stream.ts";
 
+/** Of a payload descriptor that names neither pictures nor layers (RFC 7741 §4.2). */
+const BARE_VP8_BYTES = 1;
+
 /**
  * Fills the packet's payload fields, of which {@linkcode placeInStream} needs some; its view, layer
  * and number are set already. Changes nothing but the packet, and the size its layer is known to
@@ -60,8 +63,16 @@ export function changesStream({ keyFrameStart, hasDescriptor, descriptor }: Sour
 /** Finds the packet's place among the layers inside its stream, and notes what it says of them. */
 export function placeInStream(packet: SourcePacket): void {
   const { layer, descriptor, seq } = packet;
+  if (packet.payloadLength === 0) return;
+  if (layer.family === CODEC.vp8) {
+    // Where VP8 tells of its pictures itself, their numbers have to go on, too.
+    if (packet.hasDescriptor && packet.vp8.headerLength === BARE_VP8_BYTES) {
+      packet.svc = layer.svc.readDescribed(descriptor, seq);
+    }
+    return;
+  }
   const isVp9 = layer.family === CODEC.vp9;
-  if (packet.payloadLength === 0 || !isVp9 && layer.family !== CODEC.av1) return;
+  if (!isVp9 && layer.family !== CODEC.av1) return;
   packet.svc = packet.hasDescriptor
     ? layer.svc.readDescribed(descriptor, seq)
     : layer.svc.readPlain(isVp9 ? packet.vp9 : undefined, seq);

@@ -27,7 +27,7 @@ export class SourcePacket {
   /** Payload bytes in the slot; 0 for padding-only and undecipherable packets. */
   payloadLength = 0;
   keyFrameStart = false;
-  /** How its place among the spatial layers inside its stream is known. */
+  /** How its place among the layers inside its stream is known. */
   svc: SvcKind = SVC.none;
   /** Whether it has a dependency descriptor. */
   hasDescriptor = false;

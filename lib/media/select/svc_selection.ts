@@ -1,10 +1,11 @@
 /**
- * Which frames of a stream with dependency descriptors (AV1, VP9) one subscriber gets.
+ * Which frames of a stream with dependency descriptors (AV1, VP9, VP8) one subscriber gets.
  *
  * Contract: all packets of a frame share one fate. A frame is sent only if the decode target that
  * is being sent needs it and nothing it refers to was left out. Targets change between pictures,
  * and only to one whose chain (the frames it can't do without) is unbroken; until then the old one
- * is kept, for a picture of the wrong size beats none.
+ * is kept, for a picture of the wrong size beats none. Without chains, as libwebrtc describes VP8,
+ * the frames of the lowest temporal layer are taken for one.
  *
  * Pure; fixed memory; nothing allocates.
  *
@@ -34,6 +35,11 @@ const PENDING = SENT + MAX_DECODE_TARGETS;
 /** It has not come, and nothing was being sent when its turn was. */
 const PENDING_NONE = PENDING + MAX_DECODE_TARGETS;
 const NO_TARGET = -1;
+/**
+ * So long, in frames, all targets are announced after there were fewer: without a word they would
+ * stay as they were announced last (AV1 RTP, appendix A.8.2).
+ */
+const WIDENED_FRAMES = 128;
 
 /**
  * One subscriber's choice of frames: all packets of a frame share one fate, and no frame is sent
@@ -50,9 +56,13 @@ export class SvcSelection {
   marker = false;
   readonly #fate = new Uint8Array(WINDOW);
   readonly #chainIntact = new Uint8Array(MAX_CHAINS);
+  /** There are no chains, and the newest frame of the lowest temporal layer was left out. */
+  #isBroken = false;
   /** Extended number of the newest frame, -1 before the first. */
   #highest = -1;
   #timestamp = -1;
+  /** Up to this frame all targets are announced if all are sent. */
+  #widenedUntil = -1;
 
   /** Forgets the stream: the next frame starts one. */
   restart(): void {
@@ -60,6 +70,10 @@ export class SvcSelection {
     this.spatial = -1;
     this.needsKeyFrame = false;
     this.#highest = -1;
+    // Streams of one publisher may show the same time.
+    this.#timestamp = -1;
+    this.#isBroken = false;
+    this.#widenedUntil = -1;
     this.#chainIntact.fill(0);
     this.#fate.fill(UNKNOWN);
   }
@@ -95,6 +109,7 @@ export class SvcSelection {
         this.#chooseTarget(stream, structure, maxSpatial, maxTemporal);
       }
       this.#seal(frame, d, this.target);
+      if (structure.chainCount === 0 && structure.maxSpatial === 0) this.#followLowest(frame, d);
     } else {
       const fate = this.#fate[frame & MASK]!;
       if (fate >= PENDING) this.#seal(frame, d, fate === PENDING_NONE ? -1 : fate - PENDING);
@@ -114,7 +129,7 @@ export class SvcSelection {
     this.#fate[frame & MASK] = LEFT_OUT;
   }
 
-  /** The decode targets to announce to the subscriber, as a mask; -1 if all. */
+  /** The decode targets to announce to the subscriber, as a mask; -1 if nothing need be said. */
   announcedTargets(structure: DependencyStructure): number {
     const { target } = this;
     if (target < 0 || target >= structure.targetCount) return -1;
@@ -127,7 +142,9 @@ export class SvcSelection {
         mask |= 1 << i;
       } else all = false;
     }
-    return all ? -1 : mask;
+    if (all) return this.#highest <= this.#widenedUntil ? mask : -1;
+    this.#widenedUntil = this.#highest + WIDENED_FRAMES;
+    return mask;
   }
 
   /** Makes `frame` the newest; those it skips may still come, and are for the present target. */
@@ -153,6 +170,12 @@ export class SvcSelection {
         if (!isSent && !protects) intact[chain] = 0;
       }
     }
+  }
+
+  /** Notes whether frames of the lowest layer are missing, on which all that follow are built. */
+  #followLowest(frame: number, d: DependencyDescriptor): void {
+    if (d.temporalId === 0) this.#isBroken = this.#fate[frame & MASK] === LEFT_OUT;
+    if (this.#isBroken) this.needsKeyFrame = true;
   }
 
   #chooseTarget(
@@ -207,7 +230,7 @@ export class SvcSelection {
       const fate = this.#fateOf(frame - d.frameDiffs[i]!);
       if (fate === LEFT_OUT) return false;
       // It may come, but will be sent only if its own target needs it.
-      if (fate >= PENDING && fate !== PENDING + target) return false;
+      if (fate >= PENDING && !isPartOf(d, fate - PENDING)) return false;
     }
     return true;
   }
@@ -222,4 +245,9 @@ export class SvcSelection {
     if (delta >= 0x8000) delta -= 0x1_0000;
     return this.#highest + delta;
   }
+}
+
+/** Whether a target needs the frame, and with it all that the frame refers to. */
+function isPartOf(d: DependencyDescriptor, target: number): boolean {
+  return target < d.targetCount && d.dtis[target] !== DTI.notPresent;
 }

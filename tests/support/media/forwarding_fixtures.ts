@@ -56,6 +56,11 @@ export function vp8Payload(fields: Vp8Fields): Uint8Array {
   ]);
 }
 
+/** A VP8 payload that tells of nothing, as libwebrtc writes it with dependency descriptors. */
+export function bareVp8Payload(key: boolean, start = true, body = [0, 1, 2, 3]): Uint8Array {
+  return Uint8Array.of(start ? 0x10 : 0, (body[0]! & 0xfe) | (key ? 0 : 1), ...body.slice(1));
+}
+
 /** Codec parameters with the defaults tests want. */
 export function codec(mime: string, payloadType: number, rtx?: number, fmtp = ""): CodecParameters {
   const audio = mime.startsWith("audio/");

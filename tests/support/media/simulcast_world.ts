@@ -18,8 +18,16 @@ import type { OutgoingPacket } from "../../../lib/media/packet/outgoing_packet.t
 import { UpTrack } from "../../../lib/media/up/up_track.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
 import { Vp8Descriptor } from "../../../lib/wire/vp8_descriptor.ts";
-import { codec, layerListener, RecordingSink, viewOf, vp8Payload } from "./forwarding_fixtures.ts";
+import {
+  bareVp8Payload,
+  codec,
+  layerListener,
+  RecordingSink,
+  viewOf,
+  vp8Payload,
+} from "./forwarding_fixtures.ts";
 import { rtpPacket } from "./rtp_packets.ts";
+import { temporalDescriptor } from "./temporal_descriptors.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
 export const PUBLISHER_CODEC = codec("video/VP8", 96, 97);
@@ -30,6 +38,9 @@ const TICKS_PER_MS = 90;
 const ONE_WAY_MS = 20;
 /** Temporal layers of L1T3, repeating. */
 const TEMPORAL = [0, 2, 1, 2] as const;
+const DESCRIPTOR = { id: 5, uri: EXTENSION_URI.dependencyDescriptor };
+/** Descriptors count the frames of all layers together, and soon wrap. */
+const FIRST_FRAME_NUMBER = 65_300;
 /** NTP seconds of virtual time 0. */
 const NTP_EPOCH = 3_900_000_000;
 
@@ -53,6 +64,8 @@ export interface WorldOptions extends Partial<NetworkOptions> {
   readonly readEveryMs?: number;
   /** Whether what comes at once is fanned out together, or packet by packet. */
   readonly batched?: boolean;
+  /** Dependency descriptors tell of frames, and payloads do not; as libwebrtc does it. */
+  readonly described?: boolean;
 }
 
 interface Arrival {
@@ -87,6 +100,11 @@ class Layer {
   keyIdx = 3;
   step = 0;
   wantsKey = true;
+  /** The newest frames of the two lower temporal layers. */
+  t0 = -1;
+  t1 = -1;
+  /** Frames that each described one needs. */
+  readonly refs = new Map<number, readonly number[]>();
   readonly sent = new Map<number, Uint8Array>();
   readonly ssrc: number;
   constructor(readonly spatial: SpatialLayer, sequence: number, readonly firstTimestamp: number) {
@@ -111,7 +129,8 @@ export class SimulcastWorld {
   readonly #readEveryMs: number;
   readonly #view = new RtpView();
   readonly #batch: FanOutBatch | undefined;
-  readonly #framePackets: readonly number[];
+  readonly framePackets: readonly number[];
+  readonly described: boolean;
   readonly #filler: readonly number[];
   #arrivals: Arrival[] = [];
   #order = 0;
@@ -127,8 +146,9 @@ export class SimulcastWorld {
       duplicate: options.duplicate ?? 0,
       jitterMs: options.jitterMs ?? 0,
     };
-    this.#framePackets = options.framePackets ?? [1, 2, 3];
-    this.#filler = [1, 2, 3, ...new Array(options.payloadBytes ?? 0).fill(0)];
+    this.framePackets = options.framePackets ?? [1, 2, 3];
+    this.described = options.described ?? false;
+    this.#filler = [2, 3, ...new Array(options.payloadBytes ?? 0).fill(0)];
     this.#reports = options.senderReports ?? true;
     this.#readEveryMs = options.readEveryMs ?? 1;
     this.layers = ([0, 1, 2] as const).slice(0, options.layers ?? 1).map((spatial) =>
@@ -142,7 +162,10 @@ export class SimulcastWorld {
     this.up = new UpTrack({
       kind: "video",
       ...(this.#batch === undefined ? {} : { batch: this.#batch }),
-      extensions: [{ id: 4, uri: EXTENSION_URI.mid }],
+      extensions: [
+        { id: 4, uri: EXTENSION_URI.mid },
+        ...(this.described ? [DESCRIPTOR] : []),
+      ],
       listener: {
         onNack: (ssrc, numbers, count) => this.#onNack(ssrc, numbers.slice(0, count)),
         onKeyFrameNeeded: (ssrc) => this.#onPli(ssrc),
@@ -189,31 +212,54 @@ export class SimulcastWorld {
     const tid = TEMPORAL[layer.step++ % 4]!;
     if (tid === 0) layer.tl0 = (layer.tl0 + 1) & 0xff;
     layer.pictureId = (layer.pictureId + 1) & 0x7fff;
-    const packets = this.#framePackets[layer.spatial]! + (key ? 3 : 0);
+    const refs = this.#refer(layer, tid, key);
+    const packets = this.framePackets[layer.spatial]! + (key ? 3 : 0);
     for (let index = 0; index < packets; index++) {
-      const payload = vp8Payload({
+      const isFirst = index === 0;
+      const name = [0, layer.spatial, this.#frame >> 8, this.#frame & 0xff, index, tid];
+      const body = [...name, ...this.#filler];
+      const payload = this.described ? bareVp8Payload(key && isFirst, isFirst, body) : vp8Payload({
         pictureId: layer.pictureId,
         tl0: layer.tl0,
         tid,
         sync: tid > 0,
         keyIdx: layer.keyIdx,
-        key: key && index === 0,
-        start: index === 0,
-        body: [0, layer.spatial, this.#frame >> 8, this.#frame & 0xff, index, ...this.#filler],
+        key: key && isFirst,
+        start: isFirst,
+        body,
       });
+      const described = { number: this.#number(layer, this.#frame), t: tid, key, refs };
+      const descriptor = temporalDescriptor(described, isFirst, index === packets - 1);
       const bytes = rtpPacket({
         ssrc: layer.ssrc,
         payloadType: 96,
         sequenceNumber: layer.sequence,
         timestamp: this.timestampOf(layer.spatial, this.now),
         marker: index === packets - 1,
-        extensions: { 4: "0" },
+        extensions: { 4: "0", ...(this.described ? { [DESCRIPTOR.id]: descriptor } : {}) },
         payload,
       });
       layer.sent.set(layer.sequence, bytes);
       layer.sequence = (layer.sequence + 1) & 0xffff;
       this.#transmit(layer.spatial, false, bytes);
     }
+  }
+
+  /** Notes what a frame needs; every fourth one of T1 needs no other of T1. */
+  #refer(layer: Layer, tid: number, key: boolean): number[] {
+    const { t0, t1, step } = layer;
+    const refs = key ? [] : [t0];
+    if (tid === 1 && t1 >= 0 && step % 16 !== 3) refs.push(t1);
+    if (tid === 2 && step % 4 === 0) refs.push(t1);
+    layer.refs.set(this.#frame, refs);
+    if (tid === 0) layer.t0 = this.#frame;
+    if (key) layer.t1 = -1;
+    else if (tid === 1) layer.t1 = this.#frame;
+    return refs.map((frame) => this.#number(layer, frame));
+  }
+
+  #number({ spatial }: Layer, frame: number): number {
+    return FIRST_FRAME_NUMBER + frame * this.layers.length + spatial;
   }
 
   /** The publisher's RTP clock of a layer. */
@@ -272,7 +318,7 @@ export class SimulcastWorld {
         sequenceNumber: layer.rtxSequence++ & 0xffff,
         timestamp: original.timestamp,
         marker: original.marker,
-        extensions: { 4: "0", 6: "q" },
+        extensions: { 4: "0", 6: "q", ...descriptorIn(original) },
         payload: Uint8Array.of(number >> 8, number & 0xff, ...payload),
       });
       this.#transmit(layer.spatial, true, rtx);
@@ -284,6 +330,13 @@ export class SimulcastWorld {
     this.pliAt.push({ spatial: layer.spatial, at: this.now });
     layer.wantsKey = true;
   }
+}
+
+/** As repair packets repeat it. */
+function descriptorIn(packet: RtpView): Readonly<Record<number, Uint8Array>> {
+  const at = packet.extensionOffset(DESCRIPTOR.id);
+  const length = packet.extensionLength(DESCRIPTOR.id);
+  return length === 0 ? {} : { [DESCRIPTOR.id]: packet.bytes.slice(at, at + length) };
 }
 
 /** A sink that reads what it gets and notes when. */
@@ -309,7 +362,7 @@ export class TimedSink extends RecordingSink {
       timestamp: view.timestamp,
       pictureId: vp8.pictureId,
       tl0: vp8.tl0PicIdx,
-      tid: vp8.temporalId,
+      tid: empty ? 0 : view.bytes[body + 5]!,
       keyFrameStart: vp8.keyFrameStart,
       spatial: view.bytes[body + 1]!,
       frame: (view.bytes[body + 2]! << 8) | view.bytes[body + 3]!,
@@ -340,7 +393,7 @@ export function timedSubscriber(
       ssrc: 0x1234,
       rtxSsrc: 0x1235,
       codecs: [codec("video/VP8", 100, 101)],
-      extensions: [{ id: 1, uri: EXTENSION_URI.mid }],
+      extensions: [{ id: 1, uri: EXTENSION_URI.mid }, ...(world.described ? [DESCRIPTOR] : [])],
       openAfterMs: NEVER_MS,
     },
     publisherExtensions: source.extensions,

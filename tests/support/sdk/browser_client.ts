@@ -90,6 +90,10 @@ export class BrowserClient implements SdkClient {
   setDimensions(sid: string, width: number, height: number): Promise<void> {
     return this.call("setDimensions", sid, width, height);
   }
+  /** Asks for a frame rate of a subscribed video. */
+  setFps(sid: string, fps: number): Promise<void> {
+    return this.call("setFps", sid, fps);
+  }
   /** Pauses or resumes a subscribed track without unsubscribing. */
   setEnabled(sid: string, enabled: boolean): Promise<void> {
     return this.call("setEnabled", sid, enabled);

@@ -226,6 +226,7 @@
     remotePublication(sid).setVideoDimensions({ width, height });
   }
 
+  const setFps = (sid, fps) => remotePublication(sid).setVideoFPS(fps);
   const setEnabled = (sid, enabled) => remotePublication(sid).setEnabled(enabled);
   const setSubscribed = (sid, subscribed) => remotePublication(sid).setSubscribed(subscribed);
 
@@ -437,6 +438,7 @@
     setMuted,
     setQuality,
     setDimensions,
+    setFps,
     setEnabled,
     setSubscribed,
     sendData,
