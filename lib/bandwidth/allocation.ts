@@ -64,7 +64,7 @@ const SMOOTH_FPS = 12;
 /** A frame rate is reached from this part of it on, as the frames themselves are chosen… */
 const REACHED_FPS = 0.9;
 /** …and what was reached is while it is no less than this part of that: cameras sway. */
-const KEPT_FPS = 0.8;
+const KEPT_FPS = 0.85;
 const HIGHEST = LEVELS - 1;
 /** Behind every priority that can be set, and behind every screen. */
 const UNSET_RANK = 0x100;

@@ -167,6 +167,18 @@ Deno.test("Allocation changes nothing where frame rates sway", () => {
   }
 });
 
+Deno.test("Allocation does not keep at half of its 20 frames what came in a burst once", () => {
+  const track = camera(20);
+  const allocation = allocationOf([track]);
+  allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 0);
+  assert.equal(track.level, 3);
+  setFrameRate(track, 27);
+  allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 1_000);
+  setFrameRate(track, 20);
+  allocation.allocate(TO_PART_OF_MIDDLE_BPS, true, 3_000);
+  assert.equal(track.level, 3);
+});
+
 Deno.test("Allocation leaves 15 % of room above what it gives", () => {
   const [tight, roomy] = [single(1_000_000), single(1_000_000)];
   allocationOf([tight!]).allocate(1_149_000, true, 0);
