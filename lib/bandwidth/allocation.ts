@@ -124,6 +124,8 @@ export class Allocation {
   isOnePaused = false;
   readonly #tracks: AllocatedTrack[] = [];
   #isDirty = true;
+  /** The same, but for frame rates alone: cameras sway, and what was too much is so at any rate. */
+  #areRatesNew = false;
   /** The budget that raises rely on, and when it was brought up to date. */
   #steadyBps = -1;
   #steadyAt = 0;
@@ -221,14 +223,16 @@ export class Allocation {
     now: number,
   ): boolean {
     const before = this.totalBps;
-    if (this.#isDirty) {
-      this.#isDirty = false;
+    if (this.#isDirty || this.#areRatesNew) {
+      const isHeld = !this.#isDirty && this.#isHeld(steadyBps, now);
+      this.#isDirty = this.#areRatesNew = false;
       this.#quietSince = now;
       this.#stepsLeft = Infinity;
       sort(this.#tracks);
       // What others have may be given away, but no more is sent than before if nothing may be.
+      const most = !mayRaise ? before : isHeld ? Math.max(before, this.#failedBps * FAR) : Infinity;
       const roomBps = (budgetBps - this.#unseenBps) / ROOM;
-      this.#share(PAUSED, budgetBps, mayRaise ? roomBps : Math.min(roomBps, before));
+      this.#share(PAUSED, budgetBps, Math.min(roomBps, most));
       return this.#adopt(now);
     }
     if (this.#isExceeded(before, budgetBps, now)) {
@@ -262,8 +266,11 @@ export class Allocation {
       const seen = usable | (track.isScreen ? 1 << 12 : 0) | (track.isSpeaker ? 1 << 13 : 0) |
         (track.maxSpatial << 14) | ((track.priority & 0xff) << 16);
       if (seen !== track.seen) {
+        const isOther = (seen ^ track.seen) >>> LEVELS !== 0 ||
+          layersOf(seen) !== layersOf(track.seen);
+        if (isOther) this.#isDirty = true;
+        else this.#areRatesNew = true;
         track.seen = seen;
-        this.#isDirty = true;
       }
       if (usable === 0) continue;
       if (track.level === PAUSED) this.isOnePaused = true;
@@ -307,13 +314,18 @@ export class Allocation {
     this.#stepsLeft = isAmple ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
     const isClearlyBetter = steadyBps >= this.#failedBps * MUCH;
-    if (sinceLowered < this.#holdMs && !isClearlyBetter) {
+    if (this.#isHeld(steadyBps, now)) {
       if (!this.#isFarBelow()) return false;
       this.#stepsLeft = 1;
     }
     const isUnsettled = sinceLowered < LATELY_MS && !isClearlyBetter;
     const settleMs = probedBps >= this.nextBps ? PROBED_SETTLE_MS : SETTLE_MS;
     return now - this.#raisedAt >= (isUnsettled ? UNSETTLED_MS : settleMs);
+  }
+
+  /** Whether what was too much is not to be tried yet. */
+  #isHeld(steadyBps: number, now: number): boolean {
+    return now - this.#loweredAt < this.#holdMs && steadyBps < this.#failedBps * MUCH;
   }
 
   /** Whether the next step is to more frames of a lowest layer, far below what was too much. */
@@ -488,6 +500,12 @@ function firstTemporal(track: AllocatedTrack, layer: number, last: number): numb
 
 function isReached(fps: number, wantedFps: number, wasReached: boolean): boolean {
   return fps >= wantedFps * (wasReached ? KEPT_FPS : 1);
+}
+
+/** Bit per spatial layer of which there is a level. */
+function layersOf(usable: number): number {
+  return ((usable & 0xf) === 0 ? 0 : 1) | ((usable & 0xf0) === 0 ? 0 : 2) |
+    ((usable & 0xf00) === 0 ? 0 : 4);
 }
 
 function lowest(usable: number): number {

@@ -334,6 +334,24 @@ Deno.test("Allocation waits longer each time that what it gave had to be taken b
   for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
 });
 
+Deno.test("Allocation tries nothing again before its time because a camera's frame rate changes", () => {
+  const track = camera();
+  const allocation = allocationOf([track]);
+  allocation.allocate(3_000_000, true, 0);
+  allocation.allocate(1_400_000, false, 10_000);
+  assert.equal(track.level, 9, "at half of its frames");
+  const heldUntil = 15_000;
+  for (let now = 10_500; now < heldUntil; now += 500) {
+    setFrameRate(track, now % 1_000 === 0 ? 30 : 15);
+    allocation.allocate(2_100_000, true, now);
+    assert.ok(track.level < 10, `level ${track.level} after ${now - 10_000} ms`);
+    assert.ok(track.level >= 7, "and has what is far below");
+  }
+  setFrameRate(track, 30);
+  for (let now = heldUntil; now < 40_000; now += 500) allocation.allocate(2_100_000, true, now);
+  assert.equal(track.level, 11);
+});
+
 Deno.test("Allocation does not hold back the frames of a lowest layer with a larger one that was too much", () => {
   const track = camera();
   const allocation = allocationOf([track]);
