@@ -138,6 +138,8 @@ export class Allocation {
   #stepsLeft = Infinity;
   /** What was too much when something was taken back last. */
   #failedBps = 0;
+  /** What has to fit so that many may: those behind catch up one by one. */
+  #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
   /** What else takes the path. */
@@ -311,7 +313,8 @@ export class Allocation {
     const isAmple = probedBps >= this.nextBps || steadyBps >= this.nextBps * CLEARLY;
     const seenMs = this.#room === ROOM ? ROOM_SEEN_MS : TIGHT_SEEN_MS;
     if (!isAmple && now - this.#roomSince < seenMs) return false;
-    this.#stepsLeft = isAmple ? Infinity : 1;
+    const isForMany = probedBps >= this.#manyBps || steadyBps >= this.#manyBps * CLEARLY;
+    this.#stepsLeft = isForMany ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
     const isClearlyBetter = steadyBps >= this.#failedBps * MUCH;
     if (this.#isHeld(steadyBps, now)) {
@@ -433,18 +436,31 @@ export class Allocation {
   }
 
   #sumUp(): void {
-    const sum = this.totalBps = this.#sum();
-    this.nextBps = 0;
+    this.totalBps = this.#sum();
+    this.nextBps = this.#manyBps = 0;
     this.#isNextSmooth = false;
+    let first: AllocatedTrack | undefined;
+    let next: AllocatedTrack | undefined;
     for (const track of this.#tracks) {
-      const { usable, level } = track;
-      const above = level === PAUSED ? usable : usable & ~((2 << level) - 1);
-      if (above === 0) continue;
-      const next = lowest(above);
-      this.nextBps = (sum - costOf(track, level) + track.costBps[next]!) * this.#room;
-      this.#isNextSmooth = level !== PAUSED && next < TEMPORAL_STEPS;
-      return;
+      const level = above(track);
+      if (level === LEVELS) continue;
+      if (first === undefined || next === undefined) first = next = track;
+      else if (rank(track) !== rank(first)) break;
+      // Frames of a lowest layer come before a larger picture of anybody.
+      else if (track.level !== PAUSED && level < TEMPORAL_STEPS && level < above(next)) {
+        next = track;
+      }
     }
+    if (first === undefined || next === undefined) return;
+    this.nextBps = this.#withStep(next);
+    this.#manyBps = Math.max(this.nextBps, this.#withStep(first));
+    this.#isNextSmooth = next.level !== PAUSED && above(next) < TEMPORAL_STEPS;
+  }
+
+  /** What has to fit if that one has its next level. */
+  #withStep(track: AllocatedTrack): number {
+    const { level, costBps } = track;
+    return (this.totalBps - costOf(track, level) + costBps[above(track)]!) * this.#room;
   }
 }
 
@@ -514,6 +530,12 @@ function lowest(usable: number): number {
 
 function highest(usable: number): number {
   return 31 - Math.clz32(usable);
+}
+
+/** The lowest usable level above what it has; {@linkcode LEVELS} if there is none. */
+function above({ usable, level }: AllocatedTrack): number {
+  const higher = level === PAUSED ? usable : usable & ~((2 << level) - 1);
+  return higher === 0 ? LEVELS : lowest(higher);
 }
 
 /** The highest usable level up to `level`; else the lowest there is. */

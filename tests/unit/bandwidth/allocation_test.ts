@@ -370,6 +370,19 @@ Deno.test("Allocation does not hold back the frames of a lowest layer with a lar
   assert.ok(wholeAt - fallenAt <= 4_000, `all frames after ${wholeAt - fallenAt} ms`);
 });
 
+Deno.test("Allocation lets no lowest layer stand at few frames until others' larger ones would fit", () => {
+  for (const fps of [15, 30]) {
+    const tracks = [camera(fps), camera(fps)];
+    const allocation = allocationOf(tracks);
+    allocation.allocate(6_000_000, true, 0);
+    allocation.allocate(250_000, false, 10_000);
+    assert.deepEqual(levels(tracks), [3, 1]);
+    // Enough for all frames of both lowest layers, and for nothing else.
+    for (let now = 10_100; now < 30_000; now += 100) allocation.allocate(370_000, true, now);
+    assert.deepEqual(levels(tracks), [3, 3], `of ${fps} frames/s`);
+  }
+});
+
 Deno.test("Allocation brings everything back soon when the path is clearly better", () => {
   const tracks = [camera(), camera()];
   const allocation = allocationOf(tracks);
