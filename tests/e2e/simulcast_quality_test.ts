@@ -90,6 +90,8 @@ endToEndTest("camera and screen with three layers each follow the wanted quality
 const SMOOTH = { width: 640, height: 360, fps: 20, simulcast: true, maxBitrate: 400_000 } as const;
 const SLOW_FPS = 5;
 const LOOK_MS = 1_500;
+/** A receiver takes for a freeze what is three times as long as the last 30 frames were apart. */
+const FREEZE_FRAMES = 30;
 
 /** Looks until the video comes at a rate that fits, and says what became of it meanwhile. */
 async function untilRate(
@@ -107,6 +109,15 @@ async function untilRate(
   return last!;
 }
 
+/** Waits until the receiver knows no other frame rate than the one it has. */
+async function untilUsedTo(receiver: BrowserClient, sid: string): Promise<void> {
+  const frames = async () => (await receiver.inbound(sid))["framesDecoded"] ?? 0;
+  const before = await frames();
+  await eventually(`${FREEZE_FRAMES} frames more of ${sid} at ${receiver.identity}`, async () => {
+    return await frames() >= before + FREEZE_FRAMES;
+  }, { deadlineMs: LAYERS_DEADLINE_MS, seen: frames });
+}
+
 endToEndTest("a lower frame rate of Chromium's VP8 is decoded by Chromium and Firefox", [
   "chromium",
   "firefox",
@@ -120,6 +131,7 @@ endToEndTest("a lower frame rate of Chromium's VP8 is decoded by Chromium and Fi
     await Promise.all(receivers.map((receiver) => untilRate(receiver, sid, isSmooth)));
     for (const receiver of receivers) await receiver.setFps(sid, SLOW_FPS);
     await Promise.all(receivers.map((receiver) => untilRate(receiver, sid, isSlow)));
+    await Promise.all(receivers.map((receiver) => untilUsedTo(receiver, sid)));
     for (const grown of await Promise.all(receivers.map((r) => untilRate(r, sid, isSlow)))) {
       const told = ["freezeCount", "pliCount", "keyFramesDecoded"].map((name) => grown(name) || 0);
       assert.deepEqual(told, [0, 0, 0], "freezes, requests, key frames");

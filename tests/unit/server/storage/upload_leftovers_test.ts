@@ -112,6 +112,8 @@ Deno.test("a recording that its bucket never takes keeps none of the others from
     };
     for (let n = 0; n < 2_000 && bucket.objects.size < 5; n++) await uploads.pass(10_000);
     assert.equal(bucket.objects.size, 5);
+    // The bucket has an object before the folder that it came from is gone.
+    await uploads.spooled(100);
     assert.deepEqual(await uploads.spool(), { bytes: 100, uploads: 1 });
   }));
 
