@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { DropCounters } from "../../../../lib/base/drop_counters.ts";
-import type { NodeId } from "../../../../lib/base/ids.ts";
 import {
   type ReceivedBody,
   SILENCE_MS,
@@ -12,20 +10,16 @@ import {
   writeCarried,
 } from "../../../../lib/cluster/carry/carried_message.ts";
 import { CarriedRequests } from "../../../../lib/cluster/carry/carried_requests.ts";
-import { ANSWER_MS, RequestCarrier } from "../../../../lib/cluster/carry/request_carrier.ts";
-import type { ClusterDrop } from "../../../../lib/cluster/drop_reasons.ts";
+import { ANSWER_MS } from "../../../../lib/cluster/carry/request_carrier.ts";
 import {
   AcceptingSide,
   LinkIdentity,
   readToken,
 } from "../../../../lib/cluster/link/link_handshake.ts";
 import type { LinkSocket } from "../../../../lib/cluster/link/link_socket.ts";
-import { LinkNetwork, type LinkWeather } from "../../../support/virtual/link_network.ts";
-import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+import { A, B, CarryingNodes, SECRET } from "../../../support/virtual/carrying_nodes.ts";
+import type { LinkWeather } from "../../../support/virtual/link_network.ts";
 
-const A = "ND_a" as NodeId;
-const B = "ND_b" as NodeId;
-const SECRET = new TextEncoder().encode("of the cluster");
 const HEAD = { status: 200, headers: [["content-type", "application/x-pcapng"]] as const };
 const PIECE_BYTES = 1_000;
 /** What gathers at the sending end, and the piece that the window ends in. */
@@ -66,34 +60,13 @@ class Source {
 }
 
 /** A node that asks and one that answers with a body. */
-class Pair {
-  readonly platform = new VirtualPlatform(5);
-  readonly network: LinkNetwork;
-  readonly counters = new DropCounters<ClusterDrop>();
-  readonly taking: CarriedRequests;
-  readonly carrier: RequestCarrier;
-
+class Pair extends CarryingNodes {
   constructor(readonly source: Source, weather: Partial<LinkWeather> = {}) {
-    const { platform, counters } = this;
-    this.network = new LinkNetwork(platform, weather);
-    const own = { platform, counters, secret: SECRET };
-    this.taking = new CarriedRequests({
-      ...own,
-      node: B,
-      answer: () => Promise.resolve({ ...HEAD, body: source.stream }),
-    });
-    this.carrier = new RequestCarrier({ ...own, node: A, dial: this.network.dialFrom(A) });
-    this.network.listen("ws://b/cluster/carry", B, (token) => {
-      const accepted = this.taking.accept(token);
-      return accepted.ok ? accepted.open : undefined;
-    });
+    super({ weather });
   }
 
-  async pass(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= 5) {
-      this.platform.advance(5);
-      await settle();
-    }
+  protected override answer() {
+    return Promise.resolve({ ...HEAD, body: this.source.stream });
   }
 
   /** What `promise` came to within `ms`; "nothing yet" if to nothing. */

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { DropCounters } from "../../../../lib/base/drop_counters.ts";
-import type { NodeId } from "../../../../lib/base/ids.ts";
 import { CARRY_PURPOSE } from "../../../../lib/cluster/carry/carried_channel.ts";
 import {
   type CarriedMessage,
@@ -8,21 +6,11 @@ import {
   readCarried,
   writeCarried,
 } from "../../../../lib/cluster/carry/carried_message.ts";
-import { CarriedRequests } from "../../../../lib/cluster/carry/carried_requests.ts";
-import { RequestCarrier } from "../../../../lib/cluster/carry/request_carrier.ts";
-import type { ClusterDrop } from "../../../../lib/cluster/drop_reasons.ts";
-import {
-  DiallingSide,
-  LinkIdentity,
-  type ProtocolRange,
-} from "../../../../lib/cluster/link/link_handshake.ts";
+import type { RequestCarrier } from "../../../../lib/cluster/carry/request_carrier.ts";
+import { DiallingSide, LinkIdentity } from "../../../../lib/cluster/link/link_handshake.ts";
 import type { SignalSocket } from "../../../../lib/signalling/signal_socket.ts";
-import { LinkNetwork } from "../../../support/virtual/link_network.ts";
-import { settle, VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+import { A, B, CarryingNodes, SECRET } from "../../../support/virtual/carrying_nodes.ts";
 
-const A = "ND_a" as NodeId;
-const B = "ND_b" as NodeId;
-const SECRET = new TextEncoder().encode("of the cluster");
 const TO_B = { nodeId: B, link: "ws://b/cluster" };
 
 function requestOf(target: string): CarriedRequest {
@@ -30,53 +18,19 @@ function requestOf(target: string): CarriedRequest {
 }
 
 /** A node that carries and one that takes. */
-class Pair {
-  readonly platform = new VirtualPlatform(5);
-  readonly network = new LinkNetwork(this.platform);
-  readonly counters = new DropCounters<ClusterDrop>();
+class Pair extends CarryingNodes {
   readonly answered: string[] = [];
   readonly sockets: SignalSocket[] = [];
   answersAfterMs = 0;
-  readonly taking: CarriedRequests;
-  readonly carrier: RequestCarrier;
 
-  /** @param speaks What each of the two offers. */
-  constructor(secretOfA = SECRET, speaks: { readonly a?: ProtocolRange; b?: ProtocolRange } = {}) {
-    const { platform, counters } = this;
-    this.taking = new CarriedRequests({
-      platform,
-      counters,
-      node: B,
-      secret: SECRET,
-      ...(speaks.b === undefined ? {} : { protocol: speaks.b }),
-      answer: async ({ target }, open) => {
-        this.answered.push(target);
-        if (this.answersAfterMs > 0) {
-          await new Promise<void>((resolve) => platform.timers.after(this.answersAfterMs, resolve));
-        }
-        if (target.startsWith("/rtc?open")) this.sockets.push(open());
-        return { status: 200, headers: [["a", "b"]], body: Uint8Array.of(7) };
-      },
-    });
-    this.carrier = new RequestCarrier({
-      platform,
-      counters,
-      node: A,
-      secret: secretOfA,
-      dial: this.network.dialFrom(A),
-      ...(speaks.a === undefined ? {} : { protocol: speaks.a }),
-    });
-    this.network.listen("ws://b/cluster/carry", B, (token) => {
-      const accepted = this.taking.accept(token);
-      return accepted.ok ? accepted.open : undefined;
-    });
-  }
-
-  async pass(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= 5) {
-      this.platform.advance(5);
-      await settle();
+  protected override async answer({ target }: CarriedRequest, open: () => SignalSocket) {
+    this.answered.push(target);
+    if (this.answersAfterMs > 0) {
+      const { timers } = this.platform;
+      await new Promise<void>((resolve) => timers.after(this.answersAfterMs, resolve));
     }
+    if (target.startsWith("/rtc?open")) this.sockets.push(open());
+    return { status: 200, headers: [["a", "b"]] as const, body: Uint8Array.of(7) };
   }
 
   /** Carries a request, and says what came of it within `ms`; "nothing yet" if nothing did. */
@@ -172,7 +126,7 @@ Deno.test("a session whose node is dead ends at once, and one whose carrier is g
 });
 
 Deno.test("CarriedRequests takes only who knows the secret, each token once, and none of links", async () => {
-  const stranger = new Pair(new TextEncoder().encode("of another cluster"));
+  const stranger = new Pair({ secretOfA: new TextEncoder().encode("of another cluster") });
   assert.equal(await stranger.carry("/rtc"), undefined);
   assert.equal(stranger.counters.get("link_token_unreadable"), 1);
   const pair = new Pair();
@@ -241,13 +195,13 @@ Deno.test("CarriedRequests answers only what clients join by, and who asks for p
 Deno.test("requests are carried between nodes of two versions by the one that both speak", async () => {
   const [old, next, newest] = [{ min: 1, max: 1 }, { min: 1, max: 2 }, { min: 2, max: 2 }];
   for (const speaks of [{ a: old, b: next }, { a: next, b: old }, { a: next, b: newest }]) {
-    const pair = new Pair(SECRET, speaks);
+    const pair = new Pair({ speaks });
     const outcome = await pair.carry("/rtc?open=1");
     assert.ok(outcome !== "nothing yet" && outcome?.kind === "opened");
     assert.equal(pair.counters.get("link_version_refused"), 0);
   }
   for (const speaks of [{ a: old, b: newest }, { a: newest, b: old }]) {
-    const pair = new Pair(SECRET, speaks);
+    const pair = new Pair({ speaks });
     assert.equal(await pair.carry("/rtc?open=1"), undefined, "the next node is asked");
     assert.equal(pair.counters.get("link_version_refused"), 1);
     assert.equal(pair.counters.get("carry_unreachable"), 1);

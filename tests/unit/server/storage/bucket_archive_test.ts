@@ -4,18 +4,10 @@ import { ArchiveAway } from "../../../../routes/replay.ts";
 import { replayPageText } from "../../../../lib/recording/replay_page.ts";
 import { BucketArchive } from "../../../../lib/server/storage/bucket_archive.ts";
 import { S3Client } from "../../../../lib/server/storage/s3_client.ts";
+import { TARGET } from "../../../support/virtual/upload_world.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 import { FakeBucket } from "../../../support/wire/fake_bucket.ts";
 
-const TARGET = {
-  endpoint: "https://storage.test",
-  region: "eu-test-1",
-  bucket: "rec",
-  pathStyle: true,
-  accessKey: "AKIDTEST",
-  secret: "top-secret/+=",
-  sessionToken: "",
-};
 const PIECE = 256 * 1024;
 const MEDIA = Uint8Array.from({ length: 3 * PIECE + 1_000 }, (_, i) => (i * 7 + (i >> 8)) % 251);
 const ID = "EG_abc";
