@@ -142,8 +142,6 @@ export class Allocation {
   #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
-  /** What else takes the path. */
-  #unseenBps = 0;
   /** Since when nothing has changed, and what room the next step needs for that. */
   #quietSince = -Infinity;
   #room = ROOM;
@@ -207,8 +205,9 @@ export class Allocation {
     const isQuiet = now - this.#quietSince >= QUIET_MS;
     this.#room = isQuiet && !this.isOnePaused ? TIGHT_ROOM : ROOM;
     this.#sumUp();
-    this.#unseenBps = unseenBps;
-    const changes = this.#decide(budgetBps, steadyBps, mayRaise, probedBps - unseenBps, now);
+    const roomBps = budgetBps - unseenBps;
+    const seenBps = probedBps - unseenBps;
+    const changes = this.#decide(budgetBps, roomBps, steadyBps, mayRaise, seenBps, now);
     this.goalBps = this.nextBps;
     if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs && !this.#isFarBelow()) {
       this.goalBps = Math.max(this.nextBps, this.#failedBps * MUCH);
@@ -216,9 +215,15 @@ export class Allocation {
     return changes;
   }
 
-  /** Decides about all shares. @returns Whether a level changed. */
+  /**
+   * Decides about all shares.
+   *
+   * @param roomBps Of the budget, what steps up may rely on; of `steadyBps` and `probedBps` all.
+   * @returns Whether a level changed.
+   */
   #decide(
     budgetBps: number,
+    roomBps: number,
     steadyBps: number,
     mayRaise: boolean,
     probedBps: number,
@@ -233,8 +238,7 @@ export class Allocation {
       sort(this.#tracks);
       // What others have may be given away, but no more is sent than before if nothing may be.
       const most = !mayRaise ? before : isHeld ? Math.max(before, this.#failedBps * FAR) : Infinity;
-      const roomBps = (budgetBps - this.#unseenBps) / ROOM;
-      this.#share(PAUSED, budgetBps, Math.min(roomBps, most));
+      this.#share(PAUSED, budgetBps, Math.min(roomBps / ROOM, most));
       return this.#adopt(now);
     }
     if (this.#isExceeded(before, budgetBps, now)) {
@@ -316,19 +320,23 @@ export class Allocation {
     const isForMany = probedBps >= this.#manyBps || steadyBps >= this.#manyBps * CLEARLY;
     this.#stepsLeft = isForMany ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
-    const isClearlyBetter = steadyBps >= this.#failedBps * MUCH;
     if (this.#isHeld(steadyBps, now)) {
       if (!this.#isFarBelow()) return false;
       this.#stepsLeft = 1;
     }
-    const isUnsettled = sinceLowered < LATELY_MS && !isClearlyBetter;
+    const isUnsettled = sinceLowered < LATELY_MS && !this.#isClearlyBetter(steadyBps);
     const settleMs = probedBps >= this.nextBps ? PROBED_SETTLE_MS : SETTLE_MS;
     return now - this.#raisedAt >= (isUnsettled ? UNSETTLED_MS : settleMs);
   }
 
   /** Whether what was too much is not to be tried yet. */
   #isHeld(steadyBps: number, now: number): boolean {
-    return now - this.#loweredAt < this.#holdMs && steadyBps < this.#failedBps * MUCH;
+    return now - this.#loweredAt < this.#holdMs && !this.#isClearlyBetter(steadyBps);
+  }
+
+  /** Whether there is so much more than what was too much that nothing waits. */
+  #isClearlyBetter(steadyBps: number): boolean {
+    return steadyBps >= this.#failedBps * MUCH;
   }
 
   /** Whether the next step is to more frames of a lowest layer, far below what was too much. */
