@@ -115,7 +115,7 @@ export class RoomAdmin {
     return new RoomAdmin(this.rooms, this.options, hops);
   }
 
-  /** Makes a room, or changes an existing one, but for its metadata, where the request says so. */
+  /** Makes a room; one that is there keeps all that it has, and gets the tags of the request. */
   async createRoom(request: CreateRoomRequest): Promise<RoomInfo | AdminFailure> {
     const { limits } = this.options;
     const failure = checkRoomName(request.name, limits) ??
@@ -123,7 +123,8 @@ export class RoomAdmin {
       checkDispatches(request.agents, limits);
     if (failure !== undefined) return failure;
     const { roomPreset, nodeId, replayEnabled } = request;
-    if (!this.rooms.local.hasPreset(roomPreset)) {
+    const isUnknown = !this.rooms.local.hasPreset(roomPreset);
+    if (isUnknown && await this.rooms.find(request.name) === undefined) {
       return new AdminFailure(
         "invalid_argument",
         "unknown room configuration in create room request",
@@ -136,7 +137,7 @@ export class RoomAdmin {
     const unfit = request.egress && checkEgress?.(request.name, request.egress);
     if (unfit !== undefined) return unfit;
     const wanted = roomRequest(request.name, request);
-    const entrance = await agreed(this.rooms.createOrUpdate({
+    const entrance = await agreed(this.rooms.createOrTag({
       ...wanted,
       roomPreset,
       nodeId,

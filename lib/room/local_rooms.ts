@@ -131,15 +131,17 @@ export class LocalRooms {
   }
 
   /**
-   * As {@linkcode enter}, but an existing room takes over what the request says; all but metadata,
-   * which backends give to each request for the room, and which the room may have changed since.
+   * As {@linkcode enter}, but an existing room takes over the tags that the request itself says.
+   * What else a room is made with stays: backends make rooms again before each join, and LiveKit
+   * changes nothing of one that is there.
    */
-  async enterAndUpdate(request: RoomRequest): Promise<Entrance | EntryRefused> {
+  async enterAndTag(request: RoomRequest): Promise<Entrance | EntryRefused> {
     const entrance = this.get(request.name) === undefined || this.shared
       ? await this.enter(request, true)
       : { ok: true as const, room: this.get(request.name)!, created: false };
-    if (entrance.ok && !entrance.created) {
-      await entrance.room.update({ ...this.#complete(request), metadata: "" });
+    const { tags = {} } = request;
+    if (entrance.ok && !entrance.created && Object.keys(tags).length > 0) {
+      await entrance.room.setTags(tags);
     }
     return entrance;
   }

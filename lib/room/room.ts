@@ -39,7 +39,6 @@ import {
   type RoomSettings,
 } from "./context/room_plan.ts";
 import { LoudestRule, loudestRule } from "./loudest_rule.ts";
-import { applyRequest, type RoomRequest } from "./room_creation.ts";
 import { RoomStay } from "./room_stay.ts";
 import { IdleWatch } from "./idle_watch.ts";
 
@@ -285,9 +284,12 @@ export class Room extends RoomForMembers {
     if (metadata === before) this.announcements.roomChanged(true);
   }
 
-  /** Takes over what `request` says; clients hear of what they can see. Fails as the other. */
-  async update(request: RoomRequest): Promise<void> {
-    await this.#change((plan) => applyRequest(plan, request));
+  /** Sets these tags and keeps the others. Fails as the other. */
+  async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
+    await this.#change((plan) => {
+      const { internal } = plan;
+      return { ...plan, internal: { ...internal, tags: { ...internal.tags, ...tags } } };
+    });
   }
 
   /**

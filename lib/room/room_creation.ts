@@ -3,7 +3,7 @@
  * Pure.
  *
  * A request's zero and empty values mean "not said": a new room then takes the preset's value, else
- * the server's; an existing room keeps what it has.
+ * the server's.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import type { Platform } from "../base/platform.ts";
 import type { RoomOptions } from "./context/room_options.ts";
 import type { RoomPlan } from "./context/room_plan.ts";
 
-/** What may be asked for when a room is made or changed. */
+/** What may be asked for when a room is made. */
 export interface RoomRequest {
   readonly name: string;
   /** Name of a preset in `room.room_configurations`. */

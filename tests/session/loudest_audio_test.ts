@@ -113,7 +113,7 @@ Deno.test("Rooms take the rule from their tag, also while people are there, and 
   await world.pass(400);
   assert.deepEqual([rooms(bob), limits(world)], [[undefined], []]);
   const [room] = [...world.rooms.all()];
-  const tag = (text: string) => room!.update({ name: room!.name, tags: { [TAG]: text } });
+  const tag = (text: string) => room!.setTags({ [TAG]: text });
   await tag("2");
   await world.pass(400);
   assert.deepEqual([rooms(bob), limits(world)], [[room!.sid], [2]]);

@@ -16,17 +16,11 @@ function isOffered(sdp: string): boolean {
   });
 }
 
-async function watched(options: Partial<RoomOptions>, update?: { min: number; max: number }) {
+async function watched(options: Partial<RoomOptions>, asked?: { min: number; max: number }) {
   const world = new World(options);
+  const { min: minPlayoutDelay = 0, max: maxPlayoutDelay = 0 } = asked ?? {};
+  world.rooms.create({ name: "lobby", minPlayoutDelay, maxPlayoutDelay });
   const alice = await world.joined("alice");
-  const [room] = [...world.rooms.all()];
-  if (update !== undefined) {
-    await room!.update({
-      name: room!.name,
-      minPlayoutDelay: update.min,
-      maxPlayoutDelay: update.max,
-    });
-  }
   const bob = await world.joined("bob");
   await alice.publishMicrophone();
   for (const [cid, source] of [["cam", TrackSource.CAMERA], ["tab", TrackSource.SCREEN_SHARE]]) {

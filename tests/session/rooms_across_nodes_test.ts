@@ -216,20 +216,20 @@ Deno.test("an identity that joins elsewhere replaces its former session, whateve
   ]);
 });
 
-Deno.test("metadata changed by two nodes at once ends up the same on both, and each change counts", async () => {
+Deno.test("metadata and tags changed by two nodes at once end up the same on both, and each change counts", async () => {
   const cluster = new ClusterWorld(["a", "b"]);
   const ann = await cluster.join("a", "ann");
   const bob = await cluster.join("b", "bob");
   const [a, b] = [cluster.room("a"), cluster.room("b")];
   await cluster.during(Promise.all([
     a.setMetadata("of a"),
-    b.update({ name: "lobby", maxParticipants: 9 }),
+    b.setTags({ plan: "pro" }),
     b.setMetadata("of b"),
   ]));
   await cluster.pass(500);
   assert.deepEqual(a.record, b.record);
   assert.equal(a.record.version, 4);
-  assert.equal(a.info().maxParticipants, 9);
+  assert.deepEqual(a.internal.tags, { plan: "pro" });
   assert.equal(ann.last("roomUpdate").room!.metadata, a.info().metadata);
   assert.equal(bob.last("roomUpdate").room!.metadata, a.info().metadata);
 });

@@ -71,25 +71,43 @@ Deno.test("RoomAdmin.createRoom() fills what is not said from the preset, then f
   assert.deepEqual([internal.syncStreams, internal.nodeId], [true, "ND_wanted"]);
 });
 
-Deno.test("RoomAdmin.createRoom() changes an existing room where the request says something", async () => {
-  const { world, admin } = adminWorld();
-  const first = succeeded(
-    await admin.createRoom(
-      new CreateRoomRequest({ name: "lobby", metadata: "a", emptyTimeout: 5 }),
-    ),
-  );
+Deno.test("RoomAdmin.createRoom() changes no room that is there, but for its tags", async () => {
+  const preset = new RoomConfiguration({ maxParticipants: 3, tags: { site: "preset" } });
+  const { world, admin } = adminWorld({ roomPresets: { team: preset } });
+  const create = async (request: ConstructorParameters<typeof CreateRoomRequest>[0]) =>
+    succeeded(await admin.createRoom(new CreateRoomRequest({ name: "lobby", ...request })));
+  const first = await create({ emptyTimeout: 5, tags: { site: "x", plan: "basic" } });
   const alice = await world.joined("alice");
-  const second = succeeded(
-    await admin.createRoom(
-      new CreateRoomRequest({ name: "lobby", maxParticipants: 7 }),
-    ),
-  );
-  assert.equal(second.sid, first.sid);
-  assert.deepEqual(
-    [second.metadata, second.emptyTimeout, second.maxParticipants],
-    ["a", 5, 7],
-  );
-  assert.equal(alice.last("roomUpdate").room!.maxParticipants, 7);
+  const told = alice.all("roomUpdate").length;
+  const before = world.rooms.get("lobby")!.internal;
+  for (
+    const request of [
+      { emptyTimeout: 6 },
+      { departureTimeout: 7 },
+      { maxParticipants: 8 },
+      { metadata: "b" },
+      { minPlayoutDelay: 100, maxPlayoutDelay: 200 },
+      { syncStreams: true },
+      { agents: [new RoomAgentDispatch({ agentName: "notes" })] },
+      { egress: new RoomEgress({ participant: new AutoParticipantEgress() }) },
+      { nodeId: "ND_other" },
+      { replayEnabled: true },
+      { roomPreset: "team" },
+      // Of a preset it has no use for, nobody asks whether there is one.
+      { roomPreset: "nope" },
+    ]
+  ) {
+    const again = await create(request);
+    assert.deepEqual(
+      { ...again, numParticipants: 0 },
+      { ...first, numParticipants: 0 },
+      JSON.stringify(request),
+    );
+    assert.deepEqual(world.rooms.get("lobby")!.internal, before, JSON.stringify(request));
+  }
+  await create({ tags: { plan: "pro" } });
+  assert.deepEqual(world.rooms.get("lobby")!.internal.tags, { site: "x", plan: "pro" });
+  assert.equal(alice.all("roomUpdate").length, told);
 });
 
 Deno.test("RoomAdmin.createRoom() leaves the metadata of a room that is there to updateRoomMetadata()", async () => {
@@ -103,11 +121,12 @@ Deno.test("RoomAdmin.createRoom() leaves the metadata of a room that is there to
   assert.equal(alice.last("roomUpdate").room!.metadata, "second round");
 });
 
-Deno.test("RoomAdmin.createRoom() counts a changed empty timeout from when the room was made", async () => {
+Deno.test("RoomAdmin.createRoom() for an empty room gives it no time more", async () => {
   const { world, admin } = adminWorld();
-  succeeded(await admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 100 })));
-  await world.pass(8_000);
   succeeded(await admin.createRoom(new CreateRoomRequest({ name: "lobby", emptyTimeout: 10 })));
+  await world.pass(8_000);
+  const request = { name: "lobby", emptyTimeout: 100, tags: { plan: "pro" } };
+  succeeded(await admin.createRoom(new CreateRoomRequest(request)));
   await world.pass(1_900);
   assert.ok(world.rooms.get("lobby"));
   await world.pass(200);
