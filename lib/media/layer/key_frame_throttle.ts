@@ -98,8 +98,10 @@ export class KeyFrameThrottle {
   /** @returns `true` if a request must be sent now. */
   tick(now: number): boolean {
     if (now >= this.#seedAt) {
-      this.#wanted = now <= this.#seedUntil;
-      this.#seedAt = this.#wanted ? now + SEED_INTERVAL_MS : Infinity;
+      const isSeeding = now <= this.#seedUntil;
+      this.#seedAt = isSeeding ? now + SEED_INTERVAL_MS : Infinity;
+      // (When that is over, somebody may want one all the same.)
+      if (isSeeding) this.#wanted = true;
     }
     if (!this.#wanted || now - this.#lastSentAt < this.#intervalMs) return false;
     // (Put off once: what others are asked for meanwhile may not hold it for ever.)

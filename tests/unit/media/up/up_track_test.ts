@@ -6,7 +6,12 @@ import type { PacketReceiver } from "../../../../lib/media/packet/forwarding_por
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import type { SourcePacket } from "../../../../lib/media/packet/source_packet.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
-import { codec, viewOf, vp8Payload } from "../../../support/media/forwarding_fixtures.ts";
+import {
+  bareVp8Payload,
+  codec,
+  viewOf,
+  vp8Payload,
+} from "../../../support/media/forwarding_fixtures.ts";
 import { rtpPacket } from "../../../support/media/rtp_packets.ts";
 
 const SSRC = 0x8765_4321;
@@ -307,6 +312,61 @@ Deno.test("UpTrack asks for a first key frame every second, until it comes or 30
   for (let now = 0; now < 60_000; now += 100) up.tick(now);
   assert.equal(asked, 30);
   assert.equal(up.nextWakeAt(), Infinity);
+});
+
+/** A layer of which nothing has come, and the times at which its publisher is asked. */
+function askedLayer(spatial: 0 | 1 | 2) {
+  const at: number[] = [];
+  let now = 0;
+  const up = new UpTrack({
+    kind: "video",
+    extensions: [],
+    listener: { onNack() {}, onKeyFrameNeeded: () => at.push(now) },
+  });
+  up.bindLayer(spatial, SSRC, VP8, 0);
+  let sequenceNumber = 0;
+  return {
+    at,
+    ask: () => up.requestKeyFrame(spatial, now),
+    sendFrame: (isKey: boolean) => {
+      const payload = bareVp8Payload(isKey);
+      const packet = { ssrc: SSRC, payloadType: 96, sequenceNumber: ++sequenceNumber, payload };
+      assert.equal(up.receive(spatial, viewOf(rtpPacket(packet)), now), DROP.none);
+    },
+    /** Time passes, and what is due then is done. */
+    passTo: (until: number) => {
+      for (; now < until; now++) if (now >= up.nextWakeAt()) up.tick(now);
+    },
+  };
+}
+
+Deno.test("UpTrack keeps the request of a subscriber that came after a key frame asked for by another", () => {
+  for (const [spatial, dueAt] of [[0, 600], [1, 1_100], [2, 1_100]] as const) {
+    const { at, ask, sendFrame, passTo } = askedLayer(spatial);
+    passTo(100);
+    ask(); // of one subscriber
+    passTo(150);
+    ask(); // of another, who is there when the key frame comes
+    passTo(160);
+    sendFrame(true);
+    passTo(170);
+    sendFrame(false);
+    passTo(180);
+    ask(); // of a third, who came just too late
+    sendFrame(false);
+    passTo(3_000);
+    assert.deepEqual(at, [100, dueAt]);
+  }
+});
+
+Deno.test("UpTrack keeps a subscriber's request when it gives up asking for a first key frame", () => {
+  for (const askedAt of [30_500, 31_000, 31_500]) {
+    const { at, ask, passTo } = askedLayer(1);
+    passTo(askedAt);
+    ask();
+    passTo(40_000);
+    assert.deepEqual(at.filter((time) => time > 30_000), [Math.max(askedAt, 31_000)]);
+  }
 });
 
 Deno.test("UpTrack.bindLayer() with another codec or SSRC starts the layer anew", () => {
