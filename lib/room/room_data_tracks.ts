@@ -43,6 +43,8 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     readonly platform: Pick<Platform, "clock" | "timers">,
     /** The infos of a participant have changed: everybody is told at once. */
     readonly changed: (member: Member) => void,
+    /** It has tracks now and had none: there may be one publisher more. */
+    readonly begun: () => void,
   ) {}
 
   /** A `PublishDataTrackRequest`. */
@@ -53,9 +55,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     }
     const publication = publisher.data.tracks.publish(request);
     if (!publication.ok) return publication;
-    publisher.profile.becomePublisher();
-    this.changed(publisher);
-    this.#offer(publisher, [publication.info]);
+    this.#began(publisher, [publication.info]);
     return publication;
   }
 
@@ -77,9 +77,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     const { added, ended } = copy.dataTracks.mirror(infos);
     this.#ended(copy, ended);
     if (added.length === 0) return;
-    copy.profile.becomePublisher();
-    this.changed(copy);
-    this.#offer(copy, added);
+    this.#began(copy, added);
   }
 
   /** A participant can receive now, or is new in this room. */
@@ -131,6 +129,13 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     if (had.length === 0) return;
     this.#sendHandles(session);
     this.#route(had);
+  }
+
+  #began(publisher: Member, infos: readonly DataTrackInfo[]): void {
+    publisher.profile.becomePublisher();
+    this.changed(publisher);
+    if (publisher.dataTracks.infos().length === infos.length) this.begun();
+    this.#offer(publisher, infos);
   }
 
   #offer(publisher: Member, infos: readonly DataTrackInfo[]): void {

@@ -74,7 +74,8 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
     const witnessFailed = (error: unknown) => this.events.failed("witness", error);
     this.data = new RoomData(name, context, platform, () => this.link, witnessFailed);
     const tell = (member: Member) => this.participantChanged(member, true);
-    this.dataTracks = new RoomDataTracks(this.members, platform, tell);
+    const count = () => this.announcements.roomChanged(false);
+    this.dataTracks = new RoomDataTracks(this.members, platform, tell, count);
     this.announcements = new RoomAnnouncements(this, platform);
     this.reports = new RoomReports(
       this.context,

@@ -58,6 +58,15 @@ async function twoNodes(options = {}) {
   return { cluster, ann, bob };
 }
 
+Deno.test("people at other nodes are told of a publisher more who publishes data tracks alone", async () => {
+  const { cluster, ann, bob } = await twoNodes();
+  await cluster.pass(6_000);
+  assert.equal(bob.last("roomUpdate").room!.numPublishers, 0);
+  await publish(ann, 7);
+  await cluster.pass(6_000);
+  assert.equal(bob.last("roomUpdate").room!.numPublishers, 1);
+});
+
 Deno.test("a node takes a data track of another one while somebody there has it", async () => {
   const { cluster, ann, bob } = await twoNodes();
   const sid = await publish(ann, 7);

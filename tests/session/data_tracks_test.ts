@@ -62,6 +62,21 @@ function routes(client: ScriptedClient): Record<number, Record<string, number>> 
 const inbox = (client: ScriptedClient): string => client.participant.dataConnection!;
 const AUTO = { autoSubscribeDataTrack: true };
 
+Deno.test("who publishes a data track alone is counted as a publisher, as everybody is told soon", async () => {
+  const world = new World();
+  const [alice, bob] = [await world.joined("alice"), await world.joined("bob")];
+  await world.pass(6_000, 500);
+  const counts = () => [alice, bob].map((one) => one.last("roomUpdate").room!.numPublishers);
+  assert.deepEqual(counts(), [0, 0]);
+  await publish(alice);
+  await world.pass(6_000, 500);
+  assert.deepEqual(counts(), [1, 1]);
+  const told = bob.all("roomUpdate").length;
+  await publish(alice, { pubHandle: 2, name: "second" });
+  await world.pass(6_000, 500);
+  assert.equal(bob.all("roomUpdate").length, told, "another one changes no count");
+});
+
 Deno.test("a data track is announced to everybody, with a sid, and makes its owner a publisher", async () => {
   const world = new World();
   const [alice, bob] = [await world.joined("alice"), await world.joined("bob")];
