@@ -6,7 +6,7 @@
 import type { Platform, Random } from "../../base/platform.ts";
 import { ObjectUpload, type RunningUploads, type UploadPorts } from "./object_upload.ts";
 import { S3Failure } from "./s3_client.ts";
-import { StorageFailure } from "./storage_failure.ts";
+import { reasonOf, StorageFailure } from "./storage_failure.ts";
 import { type SpoolRoom, type UploadFacts, UploadSpool } from "./upload_spool.ts";
 
 /** Where they are, and what they go on with. */
@@ -64,21 +64,48 @@ async function resumeOne(
   name: string,
   silent: Map<string, string>,
 ): Promise<void> {
-  const { folder, platform: { log } } = left;
+  const { room, platform: { log } } = left;
+  const folder = `${left.folder}/${name}`;
   try {
-    if (await resume(left, `${folder}/${name}`, silent)) {
-      log.info("an upload was finished", { name });
-    }
+    if (await resume(left, folder, silent)) log.info("an upload was finished", { name });
   } catch (error) {
     // A server that ends has waited for nothing.
     if (left.isOver()) return;
     const why = error instanceof StorageFailure ? error.message : "its folder cannot be read";
-    const bytes = await discardOld(left, `${folder}/${name}`);
-    if (bytes === undefined) log.warn("what is left of an upload stays on the disk", { name, why });
-    else if (bytes > 0) {
-      log.warn("what is left of an upload was too old and is removed", { name, why, bytes });
+    const facts = await UploadSpool.factsOf(folder);
+    const named = { name, ...(facts === undefined ? {} : { file: facts.key }) };
+    const bytes = await discardOld(left, folder);
+    if (bytes === undefined) {
+      const waiting = { ...named, bytes: room.left(folder), why };
+      return log.warn("what is left of an upload stays on the disk", waiting);
+    }
+    if (bytes > 0) {
+      log.warn("what is left of an upload was too old and is removed", { ...named, bytes, why });
+    }
+    const stays = facts && await abort(left, facts, silent);
+    if (stays !== undefined) {
+      log.warn("an upload that does not go on stays in its bucket", { ...named, why: stays });
     }
   }
+}
+
+/** What is gone here is to cost nothing there either. @returns Why it stays, in words. */
+async function abort(
+  left: LeftUploads,
+  facts: UploadFacts,
+  silent: ReadonlyMap<string, string>,
+): Promise<string | undefined> {
+  const { key, uploadId, bucketUrl } = facts;
+  if (uploadId === "") return undefined;
+  const ports = silent.get(bucketUrl) ?? left.portsOf(facts);
+  if (typeof ports === "string") return ports;
+  try {
+    await ports.client.abort(key, uploadId);
+  } catch (error) {
+    const isGone = error instanceof S3Failure && error.code === "NoSuchUpload";
+    if (!isGone) return reasonOf(error);
+  }
+  return undefined;
 }
 
 /** @returns Bytes that are gone; `undefined` if it stays. */

@@ -40,6 +40,21 @@ export class SpoolRoom {
     this.#left.set(folder, bytes);
   }
 
+  /** Of what nobody is uploading: in that folder, or in all. */
+  left(folder?: string): number {
+    if (folder !== undefined) return this.#left.get(folder) ?? 0;
+    return [...this.#left.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Why so many bytes more are too many, in words; `undefined` if they are not. */
+  whyFull(more: number): string | undefined {
+    const { bytes, most } = this;
+    if (most === 0 || bytes + more <= most) return undefined;
+    return bytes - this.left() + more <= most
+      ? "what could not be uploaded before takes up the disk (recording.storage.spool_size)"
+      : "the storage takes less than is recorded, and the disk no more";
+  }
+
   /** What was left in a folder is not counted any more: whoever has taken it up counts it. */
   forget(folder: string): void {
     this.bytes -= this.#left.get(folder) ?? 0;
@@ -107,7 +122,7 @@ export class UploadSpool {
       if (!await lock.tryLock(true)) return void lock.close();
       const spool = new UploadSpool(folder, room, lock, new Map());
       for (const { number, size } of await partsIn(folder)) spool.#counts(number, size);
-      const facts = readFacts(await Deno.readTextFile(`${folder}/${STATE}`).catch(() => ""));
+      const facts = await UploadSpool.factsOf(folder);
       if (facts !== undefined) return { spool, facts };
       spool.leave();
     } catch (error) {
@@ -115,6 +130,11 @@ export class UploadSpool {
       throw error;
     }
     throw new StorageFailure("its page of facts cannot be read");
+  }
+
+  /** What is known of one, whoever has it; `undefined` if its page of facts cannot be read. */
+  static async factsOf(folder: string): Promise<UploadFacts | undefined> {
+    return readFacts(await Deno.readTextFile(`${folder}/${STATE}`).catch(() => ""));
   }
 
   /**
@@ -153,10 +173,8 @@ export class UploadSpool {
    * @returns The parts that have become whole.
    */
   async append(bytes: Uint8Array<ArrayBuffer>, partSize: number): Promise<number[]> {
-    const { room } = this;
-    if (room.most > 0 && room.bytes + bytes.length > room.most) {
-      throw new StorageFailure("the storage takes less than is recorded, and the disk no more");
-    }
+    const why = this.room.whyFull(bytes.length);
+    if (why !== undefined) throw new StorageFailure(why);
     const number = this.#current?.number ?? 1;
     const size = this.#current?.size ?? 0;
     const whole: number[] = [];

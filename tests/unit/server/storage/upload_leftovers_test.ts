@@ -1,6 +1,6 @@
 /** What no bucket has taken: it is bounded, holds nobody up, and goes when it is too old. */
 import assert from "node:assert/strict";
-import { piece, TARGET, Uploads } from "../../../support/virtual/upload_world.ts";
+import { PART, piece, TARGET, Uploads } from "../../../support/virtual/upload_world.ts";
 
 const HOUR_MS = 3_600_000;
 const RETRY_MS = 600_000;
@@ -26,7 +26,10 @@ Deno.test("what was left for another try is a part of what may wait on the disk"
     const full = uploads.open();
     full.append(piece(600, 1));
     await uploads.eventually(() => whys.length === 2);
-    assert.match(whys[1]!, /takes less than is recorded/);
+    assert.match(
+      whys[1]!,
+      /what could not be uploaded before .*\(recording\.storage\.spool_size\)/,
+    );
     await uploads.until(full.close());
     const next = uploads.restarted(folder, { spoolBytes: 2_000 });
     await uploads.eventually(() => next.waitingBytes === 1_500);
@@ -48,14 +51,51 @@ Deno.test("what its bucket has not taken at the age of other recordings is remov
     const old = await uploads.aged(300, 25 * HOUR_MS);
     await uploads.aged(400, 20 * HOUR_MS);
     await uploads.until(uploads.after(RETRY_MS), 5_000);
+    const told = () => uploads.warnings.find(({ message }) => /is removed/.test(message));
+    await uploads.eventually(() => told() !== undefined);
     await uploads.eventually(() => places.waitingBytes === 400);
     assert.deepEqual(await uploads.spool(), { bytes: 400, uploads: 1 });
-    const told = uploads.warnings.find(({ message }) => /is removed/.test(message));
-    assert.deepEqual(told?.fields, { name: old, why: "the bucket is not there", bytes: 300 });
+    const why = "the bucket is not there";
+    assert.deepEqual(told()?.fields, { name: old, file: "calls/a/b.webm", bytes: 300, why });
     bucket.mood = "well";
     await uploads.until(uploads.after(RETRY_MS), 5_000);
     await uploads.eventually(() => bucket.objects.size === 1);
   }, { maxAgeMs: 24 * HOUR_MS }));
+
+for (const answer of ["", "DELETE calls/a/b.webm?"]) {
+  const outcome = answer === "" ? "aborted" : "told of if it cannot be aborted";
+  Deno.test(`the upload of what is removed is ${outcome}`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket, places } = uploads;
+      const file = uploads.open();
+      for (let i = 0; i < 25; i++) file.append(piece(100, i));
+      await uploads.eventually(() => bucket.requests.at(-1)?.endsWith("partNumber=2") === true);
+      // Another server has written an object of that name, so that this one cannot be completed.
+      bucket.objects.set("calls/a/b.webm", { bytes: piece(1, 1), type: "" });
+      await uploads.until(file.close(), 1_000);
+      assert.deepEqual(uploads.whys, ["another server has taken the name meanwhile"]);
+      const name = await uploads.aged(PART, 25 * HOUR_MS);
+      assert.equal(bucket.uploads.size, 1);
+      bucket.asked = (line) => {
+        if (line === answer) throw new TypeError("connection reset");
+      };
+      await uploads.until(uploads.after(RETRY_MS), 5_000);
+      await uploads.eventually(() => bucket.requests.includes("DELETE calls/a/b.webm?"));
+      const removed = () => uploads.warnings.some(({ message }) => /is removed/.test(message));
+      await uploads.eventually(removed);
+      assert.equal(places.waitingBytes, 0);
+      assert.deepEqual(await uploads.spool(), { bytes: 0, uploads: 0 });
+      const told = () => uploads.warnings.filter(({ message }) => /in its bucket/.test(message));
+      if (answer === "") {
+        await uploads.eventually(() => bucket.uploads.size === 0);
+        assert.deepEqual(told(), []);
+      } else {
+        await uploads.eventually(() => told().length === 1);
+        const why = "the storage cannot be reached";
+        assert.deepEqual(told()[0]!.fields, { name, file: "calls/a/b.webm", why });
+      }
+    }, { maxAgeMs: 24 * HOUR_MS }));
+}
 
 Deno.test("a server that ends removes nothing because its bucket had no time to take it", () =>
   Uploads.run(async (uploads) => {
@@ -76,8 +116,18 @@ Deno.test("without an age for recordings nothing is removed that could be upload
     uploads.bucket.mood = "gone";
     await leave(uploads, 300);
     await uploads.aged(300, 10_000 * HOUR_MS);
-    for (let n = 0; n < 3; n++) await uploads.until(uploads.after(RETRY_MS), 5_000);
+    const told = () => uploads.warnings.filter(({ message }) => /stays on the disk/.test(message));
+    const before = told().length;
+    for (let n = 1; n <= 3; n++) {
+      await uploads.until(uploads.after(RETRY_MS), 5_000);
+      await uploads.eventually(() => told().length >= before + n);
+    }
     assert.deepEqual(await uploads.spool(), { bytes: 300, uploads: 1 });
+    const [{ name }] = [...Deno.readDirSync(`${uploads.folder}/.roomwire-uploads`)] as [
+      Deno.DirEntry,
+    ];
+    const fields = { name, file: "calls/a/b.webm", bytes: 300, why: "the bucket is not there" };
+    for (const one of told().slice(before)) assert.deepEqual(one.fields, fields);
   }));
 
 Deno.test("a folder in which a process died before it had written anything is removed", () =>
