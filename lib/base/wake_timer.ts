@@ -65,9 +65,9 @@ export class WakeTimer {
     if (this.#timerAt > this.#at) this.#plan();
   }
 
-  /** Waits for `at` if that is sooner than what it waits for. */
-  atMost(at: number): void {
-    if (at < this.#at) this.set(at);
+  /** Waits for `at` if that is sooner than what it waits for; `grainMs` as above. */
+  atMost(at: number, grainMs: number = this.grainMs): void {
+    if (at < this.#at) this.set(at, grainMs);
   }
 
   stop(): void {

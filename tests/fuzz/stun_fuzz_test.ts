@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { timingSafeEqual } from "node:crypto";
 import { datagramKind } from "../../lib/wire/datagram_kind.ts";
 import { parseIpAddress } from "../../lib/wire/ip_address.ts";
 import { MAX_ANSWER_BYTES, parseStun, verifyIntegrity } from "../../lib/wire/stun.ts";
@@ -43,7 +42,7 @@ Deno.test("parseStun() survives random bytes and damaged checks, and stays insid
       assert.ok((message.username?.length ?? 0) <= bytes.length);
       const integrity = message.integrityOffset;
       assert.ok(integrity === -1 || (integrity >= 20 && integrity + 24 <= bytes.length));
-      verifyIntegrity(bytes, message, () => new Uint8Array(20), timingSafeEqual);
+      verifyIntegrity(bytes, message, () => new Uint8Array(20));
       assert.deepEqual(bytes, before);
     }
     assert.ok(parsed > ROUNDS / 20, `only ${parsed} messages parsed with seed ${seed}`);

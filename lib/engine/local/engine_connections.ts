@@ -9,6 +9,7 @@
  */
 import type { ConnectionId, DownTrackId } from "../../base/ids.ts";
 import { WakeQueue } from "../../base/wake_queue.ts";
+import { QUIET_REPORTS_GRAIN_US } from "../../transport/datagrams/receive_pace.ts";
 import type { EngineCommand } from "../messages/engine_messages.ts";
 import type { RecordingCommand } from "../messages/recording_messages.ts";
 import { DataTurns } from "./data_turns.ts";
@@ -22,6 +23,8 @@ import { RtcpScratch } from "./rtcp_scratch.ts";
  * little later is one turn then. The shortest useful NACK delay is twice that.
  */
 export const GRAIN_MS = 10;
+/** The same while nobody waits for what comes: with what is received then, ms. */
+export const QUIET_GRAIN_MS = QUIET_REPORTS_GRAIN_US / 1_000;
 /** Of who sends a burst that is to show what a path carries: with 10 ms it would be lumps. */
 const BURST_GRAIN_MS = 5;
 

@@ -21,7 +21,7 @@ import { AudioLevelReport } from "./audio_level_report.ts";
 import { DataPlane } from "../data/data_plane.ts";
 import { DeferredWork } from "./deferred_work.ts";
 import { EngineRelays } from "../relay/engine_relays.ts";
-import { EngineConnections, GRAIN_MS } from "./engine_connections.ts";
+import { EngineConnections, GRAIN_MS, QUIET_GRAIN_MS } from "./engine_connections.ts";
 import {
   DEFAULT_CONGESTION,
   type EngineTotals,
@@ -90,7 +90,7 @@ class LocalEngine implements ThreadEngine {
       endpoint: (connection) => this.#connections?.get(connection),
       emit: (event) => this.onEvent(event),
       failed: (connection, error) => this.#connections?.failed(connection, error),
-      timed: (at) => this.#wakeTimer.atMost(at),
+      timed: this.#timed,
       lane: (engine) => this.#relays.lane(engine),
     });
     this.#relays = new EngineRelays(options.relays, {
@@ -111,7 +111,7 @@ class LocalEngine implements ThreadEngine {
       crypto: () => this.#crypto!,
       sockets: () => this.#sockets.udp,
       emit: (event) => this.onEvent(event),
-      timed: (at) => this.#wakeTimer.atMost(at),
+      timed: this.#timed,
     });
   }
 
@@ -146,7 +146,7 @@ class LocalEngine implements ThreadEngine {
       deferred: this.#deferred,
       batch: this.#batch,
       gone: (connection) => this.#data.forget(connection),
-      timed: (at) => this.#wakeTimer.atMost(at),
+      timed: this.#timed,
       dataPending: () => queueMicrotask(this.#dataTurn),
       active: this.#active,
       held: (nowUs) => this.#options.loop?.prompt(nowUs),
@@ -182,7 +182,7 @@ class LocalEngine implements ThreadEngine {
     if (connections === undefined || this.#isClosed) return;
     if (command.type !== "request_stats") this.#active(this.#options.platform.clock.nowUs());
     this.#carryOut(command, connections);
-    this.#wakeTimer.atMost(this.#sharedWakeAt());
+    this.#timed(this.#sharedWakeAt());
   }
 
   #carryOut(command: EngineCommand, connections: EngineConnections): void {
@@ -251,6 +251,22 @@ class LocalEngine implements ThreadEngine {
     await this.#sockets.close();
   }
 
+  /** Somebody has timed work at `at`. */
+  readonly #timed = (at: number) => this.#wakeTimer.atMost(at, this.#grainMs(GRAIN_MS));
+
+  /**
+   * How far apart turns of timed work are: while nobody waits for what comes, none of it is in a
+   * hurry, and it is done when checks and reports are received.
+   *
+   * @param usualMs How far apart they are at other times; closer than usual is what a burst wants.
+   */
+  #grainMs(usualMs: number): number {
+    const { loop, platform: { clock } } = this.#options;
+    const isBurst = usualMs < GRAIN_MS;
+    if (isBurst || loop === undefined || this.#relays.isActive) return usualMs;
+    return loop.isQuiet(clock.nowUs()) ? QUIET_GRAIN_MS : usualMs;
+  }
+
   /** Somebody waits for what comes next. */
   readonly #active = (nowUs: number) => this.#options.loop?.active(nowUs);
 
@@ -305,7 +321,7 @@ class LocalEngine implements ThreadEngine {
     this.#busyUs += clock.nowUs() - startedUs;
     if (this.#isClosed) return;
     const at = Math.min(connections.nextWakeAt, this.#sharedWakeAt());
-    this.#wakeTimer.set(at, connections.grainMs);
+    this.#wakeTimer.set(at, this.#grainMs(connections.grainMs));
   }
 
   /** When there is timed work that is no single connection's; `Infinity` if nothing is foreseen. */

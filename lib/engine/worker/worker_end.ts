@@ -15,6 +15,7 @@ import { DistantTcp } from "../../transport/tcp/distant_tcp.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import type { MediaEvent } from "../messages/media_messages.ts";
 import { LoadMeter } from "./load_meter.ts";
+import { QUIET_GRAIN_MS } from "../local/engine_connections.ts";
 import { createLocalEngine } from "../local/local_engine.ts";
 import type { ThreadEngine } from "../local/local_engine_options.ts";
 import { messageLog } from "./message_log.ts";
@@ -144,7 +145,8 @@ export class WorkerEnd {
   #reportLater(engine: ThreadEngine, meter: LoadMeter): void {
     const { clock } = this.#platform;
     const timers = this.#loop?.timers ?? this.#platform.timers;
-    timers.after(REPORT_INTERVAL_MS, () => {
+    // At multiples of it, when other work is due as well.
+    timers.after(REPORT_INTERVAL_MS - clock.now() % QUIET_GRAIN_MS, () => {
       const load = meter.read(engine.totals(), REPORT_INTERVAL_MS, clock.nowUs());
       this.#outbox.push({ type: "load", load });
       this.#reportDrops();

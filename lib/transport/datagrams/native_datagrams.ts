@@ -50,6 +50,9 @@ const ERRORS_BEFORE_PAUSE = 16;
 /** The pause, ms: long enough not to spin, short enough not to be noticed when it recovers. */
 const ERROR_PAUSE_MS = 50;
 
+/** Up to so many are copied one by one: a check or its answer. */
+const COPIED_BYTES = 128;
+
 /** What a native socket needs. */
 export interface NativeDatagramsOptions extends PacketMarks {
   /** Literal address; `0.0.0.0` or `::` (both families on most systems) for all interfaces. */
@@ -193,7 +196,9 @@ class NativeDatagrams implements Datagrams {
   send(bytes: Uint8Array, length: number, remote: RemoteAddress): void {
     const slot = this.#sender.reserveFor(length);
     if (slot === undefined) return;
-    slot.set(length === bytes.length ? bytes : bytes.subarray(0, length));
+    // Of a short one a view would be most of the work.
+    if (length <= COPIED_BYTES) { for (let i = 0; i < length; i++) slot[i] = bytes[i]!; }
+    else slot.set(length === bytes.length ? bytes : bytes.subarray(0, length));
     this.commit(length, remote, SendKind.other);
   }
 

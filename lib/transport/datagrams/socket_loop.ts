@@ -26,7 +26,7 @@ import { setImmediate } from "node:timers";
 import type { Cancel, Clock, Timers } from "../../base/platform.ts";
 import { WakeEntry, WakeQueue } from "../../base/wake_queue.ts";
 import type { WaitingCalls } from "./libc.ts";
-import { ReceivePace } from "./receive_pace.ts";
+import { QUIET_REPORTS_GRAIN_US, ReceivePace } from "./receive_pace.ts";
 import { findPollOf } from "./runtime_poll.ts";
 
 /** The runtime gets a turn at least so often, µs. */
@@ -190,6 +190,11 @@ export class SocketLoop {
     this.#pace.active(nowUs);
   }
 
+  /** Whether nobody waits for what comes, at `nowUs` as for {@linkcode SocketLoop.active}. */
+  isQuiet(nowUs: number): boolean {
+    return this.#pace.isQuiet(nowUs);
+  }
+
   /**
    * Somebody waits for what comes by the sockets of reports, to send more: for a while it is
    * received as all else is.
@@ -277,7 +282,8 @@ export class SocketLoop {
       await new Promise<void>((resume) => void setImmediate(resume));
     }
     for (let step = 0; step < SETTLING_STEPS_AFTER_STAY; step++) await undefined;
-    this.#stayBy = clock.nowUs() + STAY_US;
+    // When reports are received anyway, if it is quiet then.
+    this.#stayBy = atGrain(clock.nowUs() + STAY_US);
   }
 
   #runTimers(): void {
@@ -390,6 +396,11 @@ export class SocketLoop {
       return 0;
     }
   }
+}
+
+/** When the grain of `atUs` begins in which reports are received while it is quiet. */
+function atGrain(atUs: number): number {
+  return Math.floor(atUs / QUIET_REPORTS_GRAIN_US) * QUIET_REPORTS_GRAIN_US;
 }
 
 function eventOf(name: number): Uint8Array<ArrayBuffer> {

@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { timingSafeEqual } from "node:crypto";
 import type { DropSink } from "../../base/drop_counters.ts";
 import { invariant } from "../../base/errors.ts";
 import {
@@ -139,7 +138,7 @@ export class IceDirectory implements StunReceiver {
     if (username === undefined || colon < 0) return this.drops.count("stun_no_username");
     const credential = this.#byUfrag.get(username.slice(0, colon));
     if (credential === undefined) return this.drops.count("stun_unknown_ufrag");
-    if (!verifyIntegrity(bytes, message, credential.mac, timingSafeEqual)) {
+    if (!verifyIntegrity(bytes, message, credential.mac)) {
       return this.drops.count("stun_bad_integrity");
     }
     const remoteUfrag = username.slice(colon + 1);
@@ -161,7 +160,7 @@ export class IceDirectory implements StunReceiver {
       return this.drops.count("stun_unknown_transaction");
     }
     if (check.path !== path) return this.drops.count("stun_answer_from_elsewhere");
-    if (!verifyIntegrity(bytes, message, check.mac, timingSafeEqual)) {
+    if (!verifyIntegrity(bytes, message, check.mac)) {
       return this.drops.count("stun_bad_integrity");
     }
     this.deleteCheck(check);

@@ -18,6 +18,7 @@
  */
 import type { IceCredentials } from "../../base/media_vocabulary.ts";
 import type { Random } from "../../base/platform.ts";
+import { readUint32 } from "../../wire/big_endian.ts";
 import {
   MAX_REQUEST_BYTES,
   MAX_REQUEST_NAME,
@@ -32,12 +33,16 @@ import { stunKey } from "./stun_key.ts";
 /** How long an answer proves a path, ms (RFC 7675 §5.1). */
 export const CONSENT_MS = 30_000;
 /**
- * After this long the next request is a reason to ask again, ms: of clients that check every 2 or
- * 2.5 s it is the second one, so that a check leaves in a turn that is taken anyway.
+ * After this long the next request is a reason to ask again, ms: of clients that check every 2.5 s
+ * it is the second one, so that a check leaves in a turn that is taken anyway.
  */
-const RENEW_AFTER_MS = 3_500;
-/** After this long it is asked without one, ms: within a fifth of 5 s (RFC 7675 §5.1). */
-const RENEW_ANYWAY_MS = 5_500;
+const RENEW_AFTER_MS = 4_500;
+/**
+ * After this long, or a little more, it is asked without one, ms: drawn anew each time, and within
+ * a fifth of 5 s with what a timer is late (RFC 7675 §5.1).
+ */
+const RENEW_ANYWAY_MS = 5_300;
+const RENEW_JITTER_MS = 500;
 /** Least time between two checks on a path, ms: proven, and not. */
 const PROVEN_SPACING_MS = 500;
 const SPACING_MS = 40;
@@ -58,13 +63,23 @@ export interface PathProof {
   /** When authenticated media last came from there while it was proven. */
   mediaAt: number;
   sentAt: number;
+  /** How long after that it is asked again whatever comes, ms. */
+  renewMs: number;
   check: (OpenCheck & { readonly openedAt: number }) | undefined;
 }
 
 /** A path of which nothing is known. */
 export function unprovenPath(path: NetworkPath): PathProof {
   const never = -Infinity;
-  return { path, username: "", provenAt: never, mediaAt: never, sentAt: never, check: undefined };
+  return {
+    path,
+    username: "",
+    provenAt: never,
+    mediaAt: never,
+    sentAt: never,
+    renewMs: RENEW_ANYWAY_MS,
+    check: undefined,
+  };
 }
 
 /** The checks of one agent. */
@@ -121,7 +136,7 @@ export class PathChecks {
   /** When the path in use is to be asked whatever comes, monotonic ms. */
   renewsAt(proof: PathProof): number {
     if (!this.areAnswered || proof.path.protocol === "tcp") return Infinity;
-    return Math.max(proof.provenAt, proof.sentAt) + RENEW_ANYWAY_MS;
+    return (proof.sentAt === -Infinity ? proof.provenAt : proof.sentAt) + proof.renewMs;
   }
 
   /**
@@ -163,8 +178,9 @@ export class PathChecks {
     let tag: number;
     do {
       transaction = this.#random.bytes(TRANSACTION_BYTES);
-      tag = new DataView(transaction.buffer, transaction.byteOffset).getUint32(0);
+      tag = readUint32(transaction, 0);
     } while (!this.#directory.isFree(tag));
+    proof.renewMs = RENEW_ANYWAY_MS + tag % RENEW_JITTER_MS;
     const answered = (at: number) => this.#answered(proof, at);
     proof.check = { transaction, tag, mac, path: proof.path, openedAt: now, answered };
     this.#directory.addCheck(proof.check);

@@ -9,7 +9,6 @@
  *
  * @module
  */
-import { timingSafeEqual } from "node:crypto";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Random } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
@@ -213,7 +212,7 @@ export class TurnServer implements TurnPathHost {
     const wrong = message.method === TURN_METHOD.allocate ? 400 : 401;
     const known = this.#live(client)?.owner;
     if (known?.username === username) {
-      if (verifyIntegrity(bytes, message, known.mac, timingSafeEqual)) return known;
+      if (verifyIntegrity(bytes, message, known.mac)) return known;
       return this.#refuseStranger(message, bytes, client, wrong);
     }
     const user = readTurnUser(username);
@@ -222,7 +221,7 @@ export class TurnServer implements TurnPathHost {
       return this.#refuseStranger(message, bytes, client, wrong);
     }
     const mac = turnMac(username, user, secret);
-    if (!verifyIntegrity(bytes, message, mac, timingSafeEqual)) {
+    if (!verifyIntegrity(bytes, message, mac)) {
       return this.#refuseStranger(message, bytes, client, wrong);
     }
     const isExpired = this.#options.clock.wallMs() >= user.expiresAt * 1000;

@@ -50,6 +50,24 @@ Deno.test("WakeTimer takes a finer grain for one time alone", () => {
   assert.deepEqual(runs, [5, 20]);
 });
 
+Deno.test("WakeTimer.atMost() takes another grain for one time alone", () => {
+  const platform = new VirtualPlatform();
+  const runs: number[] = [];
+  const from = platform.clock.now();
+  const timer = new WakeTimer(platform, (now) => void runs.push(now), 10);
+  const gridAt = Math.ceil((from + 120) / 50) * 50;
+  timer.atMost(gridAt - 43, 50);
+  timer.atMost(gridAt - 1, 50);
+  platform.advance(gridAt - 1 - from);
+  assert.deepEqual(runs, []);
+  platform.advance(1);
+  assert.deepEqual(runs, [gridAt]);
+  timer.atMost(gridAt + 43, 50);
+  timer.atMost(gridAt + 13);
+  platform.advance(100);
+  assert.deepEqual(runs, [gridAt, gridAt + 20]);
+});
+
 Deno.test("WakeTimer.stop() and a time of Infinity leave no timer behind", () => {
   const platform = new VirtualPlatform();
   const timer = new WakeTimer(platform, () => assert.fail("ran"));

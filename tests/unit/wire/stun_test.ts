@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { createHmac } from "node:crypto";
 import { classes, Message, methods, parseMessage } from "werift";
 import { parseIpAddress } from "../../../lib/wire/ip_address.ts";
 import {
@@ -56,10 +56,10 @@ Deno.test("verifyIntegrity() accepts all samples of RFC 5769 and leaves their by
   for (const sample of [SAMPLE_REQUEST, SAMPLE_IPV4_RESPONSE, SAMPLE_IPV6_RESPONSE]) {
     const bytes = sample.slice();
     const message = parseStun(bytes, bytes.length)!;
-    assert.equal(verifyIntegrity(bytes, message, SAMPLE_MAC, timingSafeEqual), true);
+    assert.equal(verifyIntegrity(bytes, message, SAMPLE_MAC), true);
     assert.deepEqual(bytes, sample);
     assert.equal(
-      verifyIntegrity(bytes, message, macOf("VOkJxbRl1RmTxUk/WvJxBu"), timingSafeEqual),
+      verifyIntegrity(bytes, message, macOf("VOkJxbRl1RmTxUk/WvJxBu")),
       false,
     );
   }
@@ -74,7 +74,7 @@ Deno.test("parseStun() or verifyIntegrity() refuses a sample with any one bit ch
     bytes[bit >> 3]! ^= 1 << (bit & 7);
     const message = parseStun(bytes, bytes.length);
     const isAccepted = message !== undefined &&
-      verifyIntegrity(bytes, message, SAMPLE_MAC, timingSafeEqual);
+      verifyIntegrity(bytes, message, SAMPLE_MAC);
     assert.equal(isAccepted, false, `bit ${bit}`);
   }
 });
@@ -111,7 +111,7 @@ Deno.test("parseStun() reads what werift writes", () => {
   assert.equal(message.controlled, false);
   assert.equal(message.useCandidate, true);
   assert.equal(
-    verifyIntegrity(bytes, message, macOf("secretsecretsecretsecret"), timingSafeEqual),
+    verifyIntegrity(bytes, message, macOf("secretsecretsecretsecret")),
     true,
   );
 });
@@ -124,7 +124,7 @@ Deno.test("parseStun() does not read attributes behind MESSAGE-INTEGRITY", () =>
   forged[3]! += 4;
   const parsed = parseStun(forged, forged.length)!;
   assert.equal(parsed.useCandidate, false);
-  assert.equal(verifyIntegrity(forged, parsed, macOf("pwd"), timingSafeEqual), true);
+  assert.equal(verifyIntegrity(forged, parsed, macOf("pwd")), true);
 });
 
 Deno.test("parseStun() names unknown comprehension-required attributes, eight at most", () => {
@@ -134,7 +134,7 @@ Deno.test("parseStun() names unknown comprehension-required attributes, eight at
   for (let i = 0; i < 12; i++) bytes.set([i === 0 ? 0xff : 0x7f, i, 0, 0], 20 + 4 * i);
   const message = parseStun(bytes, bytes.length)!;
   assert.deepEqual(message.unknownRequired, [1, 2, 3, 4, 5, 6, 7, 8].map((i) => 0x7f00 + i));
-  assert.equal(verifyIntegrity(bytes, message, macOf(""), timingSafeEqual), false);
+  assert.equal(verifyIntegrity(bytes, message, macOf("")), false);
 });
 
 Deno.test("writeBindingSuccess() maps addresses as RFC 5769 §2.2 and §2.3 do", () => {
@@ -151,7 +151,7 @@ Deno.test("writeBindingSuccess() maps addresses as RFC 5769 §2.2 and §2.3 do",
     assert.deepEqual(out.slice(20, 28 + address.length), sample.slice(36, 44 + address.length));
     const message = parseStun(out, length)!;
     assert.equal(message.messageType, BINDING_SUCCESS);
-    assert.equal(verifyIntegrity(out, message, SAMPLE_MAC, timingSafeEqual), true);
+    assert.equal(verifyIntegrity(out, message, SAMPLE_MAC), true);
   }
 });
 

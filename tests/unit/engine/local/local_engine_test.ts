@@ -3,6 +3,8 @@ import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import type { ConnectionId } from "../../../../lib/base/ids.ts";
 import { createLocalEngine } from "../../../../lib/engine/local/local_engine.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
+import { GRAIN_MS, QUIET_GRAIN_MS } from "../../../../lib/engine/local/engine_connections.ts";
+import type { SocketLoop } from "../../../../lib/transport/datagrams/socket_loop.ts";
 import { START_TIMEOUT_MS } from "../../../../lib/transport/ice/ice_silence.ts";
 import { mustIgnoreNative } from "../../../support/wire/datagram_peers.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
@@ -73,6 +75,55 @@ Deno.test("createLocalEngine() does nothing for connections that wait, and littl
   const closed = engine.close();
   platform.advance(0);
   await closed;
+});
+
+/** How many turns an engine takes to let a hundred go, who came 7 ms apart, and how late, ms. */
+async function turnsOfDepartures(isQuiet: boolean): Promise<{ turns: number; latestMs: number }> {
+  const platform = new VirtualPlatform();
+  const turns = new Set<number>();
+  const after = (delayMs: number, callback: () => void) =>
+    platform.timers.after(delayMs, () => {
+      turns.add(platform.clock.now());
+      callback();
+    });
+  const loop = { active() {}, prompt() {}, isQuiet: () => isQuiet };
+  const engine = createLocalEngine({
+    platform: { ...platform, timers: { after } },
+    udp: [{ hostname: "127.0.0.1", port: 0 }],
+    tcp: [],
+    advertised: ["127.0.0.1"],
+    loop: loop as unknown as SocketLoop,
+  });
+  const dueAt = new Map<string, number>();
+  let latestMs = 0;
+  engine.onEvent = (event) => {
+    if (event.type !== "connection_lost") return;
+    latestMs = Math.max(latestMs, platform.clock.now() - dueAt.get(event.connection)!);
+    dueAt.delete(event.connection);
+  };
+  await engine.start();
+  for (let i = 0; i < 100; i++) {
+    const connection = `CN_${i}` as ConnectionId;
+    const local = { ufrag: connection, pwd: "p".repeat(24) };
+    engine.send({ type: "open_connection", connection, local, dataChannels: "accept" });
+    dueAt.set(connection, platform.clock.now() + START_TIMEOUT_MS);
+    platform.advance(7);
+  }
+  platform.advance(START_TIMEOUT_MS);
+  assert.equal(dueAt.size, 0);
+  const closed = engine.close();
+  platform.advance(0);
+  await closed;
+  return { turns: turns.size, latestMs };
+}
+
+Deno.test("createLocalEngine() does timed work with what is received while nobody waits for that", async () => {
+  const quiet = await turnsOfDepartures(true);
+  assert.ok(quiet.turns <= 700 / QUIET_GRAIN_MS + 2, `${quiet.turns} turns`);
+  assert.ok(quiet.latestMs < QUIET_GRAIN_MS, `${quiet.latestMs} ms late`);
+  const busy = await turnsOfDepartures(false);
+  assert.ok(busy.turns > 60, `${busy.turns} turns`);
+  assert.ok(busy.latestMs < GRAIN_MS, `${busy.latestMs} ms late`);
 });
 
 for (const [native, isWarned] of [["off", true], ["require", false]] as const) {

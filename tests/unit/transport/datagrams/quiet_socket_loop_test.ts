@@ -56,12 +56,19 @@ async function run(world: World) {
   kernel.arrive(BELL, rings);
   kernel.arrive(REPORTS, reports);
   const failures: unknown[] = [];
+  /** When the runtime had a turn. */
+  const turns: number[] = [];
   const steered: { readonly at: number; readonly isQuiet: boolean }[] = [];
   const loop = new SocketLoop({
     calls: kernel.calls,
     bell: BELL,
     clock: kernel.clock,
-    timers: kernel.timers,
+    timers: {
+      after(delayMs, callback) {
+        turns.push(kernel.nowUs);
+        return kernel.timers.after(delayMs, callback);
+      },
+    },
     failed: (error) => failures.push(error),
   });
   const release = loop.watch(SOCKET, () => {
@@ -83,7 +90,7 @@ async function run(world: World) {
   begin?.(loop, kernel);
   await over.promise;
   assert.deepEqual(failures, []);
-  return { got, reported, steered, waits: kernel.waits };
+  return { got, reported, steered, turns, waits: kernel.waits };
 }
 
 /** So many at times drawn evenly from a span, µs. */
@@ -253,6 +260,21 @@ Deno.test("SocketLoop receives reports seldom while it is quiet, and what else c
   assert.ok(waits.length <= 2 * turns + 2 * datagrams.length + 20, `${waits.length} waits`);
   assert.deepEqual(got.map(({ cameAt }) => cameAt), datagrams);
   assert.equal(longestDelay(got), 0);
+});
+
+Deno.test("SocketLoop gives the runtime its turns when it is up for reports, while it is quiet", async () => {
+  const reports = Array.from({ length: 400 }, (_, i) => 12_345 + i * 25_000);
+  const untilUs = 10 * SECOND_US;
+  // What another thread says is seen to at once, at a moment of its own.
+  const rings = [1_137_000];
+  const { reported, waits, turns } = await run({ datagrams: [], reports, rings, untilUs });
+  const received = new Set(reported.map(({ at }) => at)).size;
+  assert.ok(turns.length > 35, `${turns.length} turns`);
+  const others = turns.filter((at) => at > 0 && !rings.includes(at));
+  const inGrain = others.map((at) => at % QUIET_REPORTS_GRAIN_US);
+  assert.ok(inGrain.every((us) => us <= 2_000), `${inGrain.join()} µs`);
+  // Nothing but the ends of grains, and what is found then.
+  assert.ok(waits.length <= 2 * received + 20, `${waits.length} waits for ${received} turns`);
 });
 
 Deno.test("SocketLoop has checks come to the second socket while it is quiet, and only then", async () => {
