@@ -4,8 +4,8 @@
  * Contract: media that leaves meanwhile is part of the burst. It begins with one packet, or with
  * media, from which on it is measured, and keeps its rate from there even if turns come late: a
  * burst shows no more than the rate at which it left. It ends when as much of it has left as was
- * wanted, and as its rate takes since it began (`isWhole`), and at once when the estimate does not
- * want it any more; none is sent twice.
+ * wanted, and as its rate takes since it began (`isWhole`), at once when the estimate does not want
+ * it any more, and soon when nothing can be sent for it; none is sent twice.
  *
  * @module
  */
@@ -14,6 +14,11 @@ import { NO_CLUSTER } from "../base/packet_sink.ts";
 
 /** Between two parts of a burst, ms: the engine's turns are no closer meanwhile. */
 const INTERVAL_MS = 5;
+/**
+ * Where padding goes between frames a turn may find every stream in the middle of one: it is left
+ * out, for so long at most, ms, and what is due leaves in the next.
+ */
+const PATIENCE_MS = 30;
 /** Packets in one turn at most, whatever the rate. */
 const MOST_AT_ONCE = 64;
 /** A packet more than was wanted goes ahead, so each may be a little larger than its part. */
@@ -35,6 +40,8 @@ export class ProbeSender {
   /** When its first packet left, -1 before that. */
   #firstAt = -1;
   #nextAt = Infinity;
+  /** When nothing could be sent any more, -1 while something can. */
+  #stuckAt = -1;
   #packets = 0;
   /** Larger packets would make more of it than was wanted. */
   #mostBytes = 0;
@@ -43,7 +50,7 @@ export class ProbeSender {
 
   /**
    * @param pad Sends one packet that is needed for nothing else, of about `most` bytes or fewer;
-   *   `false` if there is no way to.
+   *   `false` if there is no way to at this moment.
    * @param most Packets in one turn at most, whatever the rate.
    */
   constructor(pad: (now: number, most: number) => boolean, most = MOST_AT_ONCE) {
@@ -89,14 +96,20 @@ export class ProbeSender {
     const packets = mayEnd(probe, elapsedMs) ? probe.packets : 0;
     for (let i = 0; i < this.#most && (this.#bytes < due || this.#packets < packets); i++) {
       if (this.cluster === NO_CLUSTER) return;
-      if (!this.#pad(now, this.#mostBytes)) return this.#end();
+      if (!this.#pad(now, this.#mostBytes)) return this.#wait(now);
+      this.#stuckAt = -1;
     }
+  }
+
+  #wait(now: number): void {
+    if (this.#stuckAt < 0) this.#stuckAt = now;
+    else if (now - this.#stuckAt >= PATIENCE_MS) this.#end();
   }
 
   #begin(probe: ProbeCluster, estimate: Probing, now: number): void {
     this.#last = probe;
     this.#packets = this.#bytes = 0;
-    this.#firstAt = -1;
+    this.#firstAt = this.#stuckAt = -1;
     this.#nextAt = now;
     this.#mostBytes = Math.ceil(probe.bytes / probe.packets) + MEASURING_BYTES;
     this.cluster = probe.cluster;

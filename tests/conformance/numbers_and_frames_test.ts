@@ -1,5 +1,6 @@
 /** LiveKit's tests of numbers and frames: what is remembered of them, and what is whole. */
 import assert from "node:assert/strict";
+import { EXTENSION_URI } from "../../lib/base/media_vocabulary.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { SequenceRewriter } from "../../lib/media/down/sequence_rewriter.ts";
 import { LayerRates } from "../../lib/media/layer/layer_rates.ts";
@@ -37,7 +38,10 @@ function camera(hasRtx: boolean) {
   const sink = new RecordingSink();
   const ssrcs = hasRtx ? { ssrc: 5, rtxSsrc: 6 } : { ssrc: 5 };
   const down = new DownTrack({
-    section: { mid: "1", kind: "video", ...ssrcs, codecs: [source], extensions: [] },
+    section: {
+      ...{ mid: "1", kind: "video", ...ssrcs, codecs: [source] },
+      extensions: [{ id: 5, uri: EXTENSION_URI.transportCc }],
+    },
     publisherExtensions: [],
     sink,
     listener: layerListener(),
@@ -53,19 +57,21 @@ function camera(hasRtx: boolean) {
   return { down, send, sent };
 }
 
-// LiveKit asks where a frame ends before it pads; here padding is never in the stream of frames.
 unitScenario("TestIsOnFrameBoundary", () => {
   for (const hasRtx of [true, false]) {
     const { down, send, sent } = camera(hasRtx);
+    const pads = () => [down.pad(false, 0), down.padItself(0, 1_000)];
     send(23_333, 1, true, false);
-    assert.equal(down.pad(false, 0), hasRtx, "in the middle of a frame");
+    assert.deepEqual(pads(), [hasRtx, false], "in the middle of a frame");
     send(23_334, 1, false, true);
-    assert.equal(down.pad(false, 0), hasRtx, "at the end of one");
+    assert.deepEqual(pads(), [hasRtx, !hasRtx], "at the end of one");
     send(23_335, 2, true, true);
-    const media = sent(5);
-    assert.deepEqual(media.map((view) => view.sequenceNumber), [23_333, 23_334, 23_335]);
+    const own = sent(5);
+    assert.deepEqual(own.map((view) => view.sequenceNumber), own.map((_, i) => 23_333 + i));
+    const media = own.filter((view) => view.payloadLength > 0);
     assert.deepEqual(media.map((view) => view.marker), [false, true, true], "which ends as it did");
-    assert.ok(media.every((view) => view.payloadLength > 0), "without anything between");
+    assert.equal(own.length, hasRtx ? 3 : 4);
+    assert.equal(own[2]!.payloadLength > 0, hasRtx, "padding is between frames, if anywhere");
     assert.equal(sent(6).length, hasRtx ? 2 : 0);
   }
 });

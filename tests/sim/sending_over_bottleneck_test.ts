@@ -124,3 +124,23 @@ Deno.test("SendingSide sends video again after a path was dead until all of it w
   const bps = world.arrivedBytes * 8 / 5;
   assert.ok(bps > 1_000_000, `${bps}`);
 });
+
+Deno.test("SendingSide sends video again once a path is wide, though all was paused and nothing is retransmitted", () => {
+  const world = new BottleneckWorld({ hasRtx: false, allowPause: true });
+  world.run(5_000);
+  world.link.rateBps = 60_000;
+  world.run(40_000);
+  assert.equal(world.paused.at(-1), true, "the lowest layer takes four times as much");
+  world.begin();
+  world.run(10_000);
+  assert.deepEqual(world.paused, [], "and so it stays");
+  world.link.rateBps = 10_000_000;
+  world.run(4_000);
+  assert.deepEqual(world.paused, [false]);
+  world.run(4_000);
+  assert.equal(layerOf(world), 2, `${world.estimate.bps}`);
+  world.begin();
+  world.run(5_000);
+  const bps = world.arrivedBytes * 8 / 5;
+  assert.ok(bps > 1_400_000, `${bps}`);
+});

@@ -42,7 +42,7 @@ export interface EstimateWorld {
   readonly droppedBytes?: () => number;
   /**
    * Sends one packet that is needed for nothing else, of about `most` bytes or fewer; `false` if
-   * there is no way to.
+   * there is no way to at this moment.
    */
   readonly pad: (now: number, most: number) => boolean;
   /** There is timed work at `at`, which may be sooner than before. */

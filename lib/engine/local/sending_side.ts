@@ -393,13 +393,20 @@ export class SendingSide {
     if (this.#started) sent.upTrack.addDownTrack(sent.track, now);
   }
 
-  /** One packet for a probe: a recent one of some track again, else padding of one. */
+  /**
+   * One packet for a probe: a recent one of some track again, else padding of one; without a stream
+   * for those padding in a video itself, best in one that stands still.
+   */
   #pad(now: number, most: number): boolean {
+    return this.#someVideo((track) => track.pad(true, now, most)) ||
+      this.#someVideo((track) => track.pad(false, now, most)) ||
+      this.#someVideo((track) => track.isInterrupted && track.padItself(now, most)) ||
+      this.#someVideo((track) => track.padItself(now, most));
+  }
+
+  #someVideo(does: (track: DownTrack) => boolean): boolean {
     for (const { section, track } of this.#sent.values()) {
-      if (section.kind === "video" && track.pad(true, now, most)) return true;
-    }
-    for (const { section, track } of this.#sent.values()) {
-      if (section.kind === "video" && track.pad(false, now, most)) return true;
+      if (section.kind === "video" && does(track)) return true;
     }
     return false;
   }

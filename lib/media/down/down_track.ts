@@ -29,6 +29,7 @@ import { FrameSelection } from "./frame_selection.ts";
 import { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts";
 import { isStepTowards, layerBits, NO_LAYER, wantedLayer } from "../select/layer_selection.ts";
+import { paddingOf } from "./packet_writer.ts";
 import { Resender } from "./resender.ts";
 import type { RtcpClock } from "../layer/rtcp_clock.ts";
 import { SequenceRewriter } from "./sequence_rewriter.ts";
@@ -441,6 +442,28 @@ export class DownTrack implements PacketReceiver {
    */
   pad(recentOnly: boolean, now: number, most: number = Infinity): boolean {
     return this.#resender.pad(this.#source, this.#sequence.lastOut, recentOnly, most, now);
+  }
+
+  /**
+   * Sends a packet of padding alone in the stream itself, where there is no other for it: behind a
+   * whole frame and as a part of it, or where nothing is being sent, as libwebrtc does.
+   *
+   * @param most Bytes of the packet, about.
+   * @returns `false` if nothing was sent.
+   */
+  padItself(now: number, most: number): boolean {
+    const output = this.#output;
+    const sequence = this.#sequence;
+    const source = this.#source;
+    const codec = this.#codec ?? (source && openingCodec(source, this.#section.codecs));
+    if (source === undefined || codec === undefined || sequence.lastOut < 0) return false;
+    const isBetween = this.#resync || (output.endsFrame && sequence.isDense);
+    if (!isBetween || !output.padsItself) return false;
+    output.packet.payloadType = codec.payloadType;
+    output.packet.sequence = sequence.insert(this.#firstSequence);
+    output.packet.timestamp = output.lastTimestamp;
+    // What stands still goes on with a key frame, before which nothing is missed.
+    return output.sendPadding(now, paddingOf(most), !this.#resync) === DROP.none;
   }
 
   /**

@@ -9,6 +9,7 @@
  */
 import { PACKET_KIND, type PacketKind, type PacketSink } from "../../base/packet_sink.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
+import { EXTENSION_URI } from "../../base/media_vocabulary.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
 import type { DownTrackOptions } from "./down_track_options.ts";
 import { DROP, type DropReason } from "../layer/drop_reason.ts";
@@ -18,7 +19,7 @@ import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { FecSender } from "./fec_sender.ts";
 import type { PacedTrack, Pacer } from "./pacer.ts";
 import { PlayoutDelay } from "./playout_delay.ts";
-import { writeBareHeader, writePacket, writePadding } from "./packet_writer.ts";
+import { LEAST_PADDING, writeBareHeader, writePacket, writePadding } from "./packet_writer.ts";
 import { NO_SOURCE, type Resender } from "./resender.ts";
 import { SilenceFrames } from "./silence_frames.ts";
 import type { SourcePacket } from "../packet/source_packet.ts";
@@ -34,6 +35,10 @@ export class DownTrackOutput implements PacedTrack {
   bytes = 0;
   /** Payload bytes, as sender reports count them (RFC 3550 §6.4.1). */
   octets = 0;
+  /** Of the newest packet: its timestamp, and whether a frame ends with it. */
+  lastTimestamp = 0;
+  endsFrame = false;
+  #newest = -1;
   /** The highest number that left, extended. */
   #highest = -1;
   readonly #sink: PacketSink;
@@ -46,6 +51,8 @@ export class DownTrackOutput implements PacedTrack {
   /** Packets and requests for them at the last report. */
   #packetsBefore = 0;
   #nacksBefore = 0;
+  /** The subscriber tells when what is sent arrives. */
+  readonly #isTold: boolean;
   /** Where bursts wait; absent for audio. */
   readonly #pacer: Pacer | undefined;
   /** Makes repair packets of what leaves, where the subscriber takes them. */
@@ -68,9 +75,11 @@ export class DownTrackOutput implements PacedTrack {
     this.fec = section.fecSsrc === undefined
       ? undefined
       : new FecSender(section.fecSsrc, options, extensions, first);
+    this.#isTold = section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
     this.#pacer = section.kind === "video" ? pacer : undefined;
     const { playoutDelay } = section;
     this.#delay = playoutDelay && new PlayoutDelay(playoutDelay, former && former.#delay);
+    this.lastTimestamp = former === undefined ? 0 : former.lastTimestamp;
     this.#sink = sink;
     this.#extensions = extensions;
     this.#resender = resender;
@@ -92,6 +101,11 @@ export class DownTrackOutput implements PacedTrack {
     const out = this.packet;
     const { layer, slot, view, vp8 } = source;
     if (this.#delay !== undefined) out.playoutDelay = this.#delay.valueFor(out.sequence);
+    if (out.sequence > this.#newest && !out.empty) {
+      this.#newest = out.sequence;
+      this.lastTimestamp = out.timestamp;
+      this.endsFrame = view.marker || out.setsMarker;
+    }
     if (resendable) this.#resender.remember(out, source.seq, layer.spatial, now);
     const pacer = this.#pacer;
     if (pacer?.holds(view.length, now)) {
@@ -136,16 +150,34 @@ export class DownTrackOutput implements PacedTrack {
     if (this.#sink.outdate?.(this.packet.ssrc) === true) this.#resender.forget();
   }
 
-  /** Sends `packet` as padding alone, which comes from no source. */
-  sendPadding(now: number): DropReason {
+  /**
+   * Whether padding in the stream itself is of use, and does no harm: there is no other stream for
+   * it, its arrival is told, and nothing waits that has lower numbers.
+   */
+  get padsItself(): boolean {
+    return !this.#resender.hasRtx && this.#isTold && this.#pacer?.isWaiting !== true &&
+      this.#sink.reserve() !== undefined;
+  }
+
+  /**
+   * Sends `packet` as padding alone, which comes from no source.
+   *
+   * @param padding Bytes of it, `LEAST_PADDING` to `MOST_PADDING`.
+   * @param resendable Whether it is sent again where it is missed.
+   */
+  sendPadding(now: number, padding: number = LEAST_PADDING, resendable = true): DropReason {
     const out = this.packet;
+    this.lastTimestamp = out.timestamp;
+    out.playoutDelay = -1;
+    out.padding = padding;
     out.asReceived();
     out.empty = true;
     this.#resender.remember(out, NO_SOURCE, 0, now);
     const bytes = this.#reserve();
     if (bytes === undefined) return DROP.noRoom;
-    if (!writePadding(bytes, out, this.#extensions, now)) return DROP.outgoingTooLarge;
-    this.#resender.left(out, now);
+    if (!writePadding(bytes, out, this.#extensions, now, padding)) return DROP.outgoingTooLarge;
+    if (resendable) this.#resender.left(out, now);
+    else this.#resender.forgetOne(out.sequence);
     out.packetKind = PACKET_KIND.padding;
     this.#left(0, now);
     out.packetKind = this.#kind;

@@ -63,6 +63,11 @@ export class Pacer {
     this.#bytesPerMs = bps / 8_000;
   }
 
+  /** Something waits, of whatever track. */
+  get isWaiting(): boolean {
+    return this.#count > 0;
+  }
+
   /** Whether a packet that is about to leave has to wait; it is counted as leaving if not. */
   holds(bytes: number, now: number): boolean {
     if (this.#count > 0) return true;

@@ -18,6 +18,15 @@ const FIXED_HEADER_BYTES = 12;
 export const LEAST_PADDING = 4;
 /** The most that is a whole word and that the count can say (RFC 3550 §5.1). */
 export const MOST_PADDING = 252;
+/** What a packet has besides its padding, about: header, extensions, and what seals it. */
+const USUAL_HEADER_BYTES = 40;
+
+/** Bytes of padding in a packet of padding alone that has about `most` bytes, or fewer. */
+export function paddingOf(most: number): number {
+  const whole = Math.floor((most - USUAL_HEADER_BYTES) / LEAST_PADDING) * LEAST_PADDING;
+  return Math.max(LEAST_PADDING, Math.min(MOST_PADDING, whole));
+}
+
 /** A header without extensions, in place of a source's. */
 const BARE = new RtpView();
 BARE.wrap(Uint8Array.of(0x80, ...new Uint8Array(FIXED_HEADER_BYTES - 1)));

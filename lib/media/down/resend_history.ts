@@ -35,7 +35,7 @@ const PLAYOUT_DELAY = 11;
 const TRANSPORT_SEQUENCE = 12;
 /** In bytes: payload type, spatial layer, flags, decode targets there are. */
 const FORM = 13;
-/** Likewise: TL0PICIDX, KEYIDX. */
+/** Likewise: TL0PICIDX, KEYIDX, bytes of padding where there is nothing else. */
 const VP8 = 14;
 const RESENDS = 15;
 
@@ -105,7 +105,7 @@ export class ResendHistory {
     words[word + TRANSPORT_SEQUENCE] = NOT_LEFT;
     words[word + FORM] = sent.payloadType | spatial << 8 | (sent.empty ? IS_EMPTY : 0) |
       (sent.setsMarker ? SETS_MARKER : 0) | sent.targetCount << 24;
-    words[word + VP8] = sent.tl0PicIdx | sent.keyIdx << 8;
+    words[word + VP8] = sent.tl0PicIdx | sent.keyIdx << 8 | sent.padding << 16;
     words[word + RESENDS] = 0;
   }
 
@@ -122,13 +122,19 @@ export class ResendHistory {
     into.setsMarker = (form & SETS_MARKER) !== 0;
     into.targetCount = form >>> 24;
     into.tl0PicIdx = words[word + VP8]! & 0xff;
-    into.keyIdx = words[word + VP8]! >> 8;
+    into.keyIdx = words[word + VP8]! >> 8 & 0xff;
   }
 
   /** The entry of outgoing number `out`, or -1 if it was never sent or is forgotten. */
   find(out: number): number {
     const entry = out & this.#mask;
     return this.#doubles[entry * DOUBLES + OUT] === out ? entry : -1;
+  }
+
+  /** Outgoing number `out` is not found any more. */
+  forget(out: number): void {
+    const entry = this.find(out);
+    if (entry >= 0) this.#doubles[entry * DOUBLES + OUT] = -1;
   }
 
   /** Extended number in the source layer. */
@@ -150,6 +156,11 @@ export class ResendHistory {
 
   playoutDelay(entry: number): number {
     return this.#words[entry * WORDS + PLAYOUT_DELAY]!;
+  }
+
+  /** Bytes of padding that it was, if it was nothing else. */
+  padding(entry: number): number {
+    return this.#words[entry * WORDS + VP8]! >> 16 & 0xff;
   }
 
   /** Whether it has no payload and only fills a number. */

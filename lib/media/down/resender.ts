@@ -47,6 +47,8 @@ export const NO_SOURCE = -1;
 export class Resender {
   /** Packets resent so far. */
   resent = 0;
+  /** There is a stream for what comes again, and for padding. */
+  readonly hasRtx: boolean;
   readonly #section: DownTrackSection;
   readonly #sink: PacketSink;
   readonly #extensions: ExtensionMap;
@@ -76,6 +78,8 @@ export class Resender {
   ) {
     this.#budget = budget;
     this.#section = section;
+    this.hasRtx = section.rtxSsrc !== undefined &&
+      section.codecs.some((codec) => codec.rtxPayloadType !== undefined);
     this.#keepsHeaders = section.rtxSsrc === undefined ||
       section.codecs.some((codec) => codec.rtxPayloadType === undefined);
     this.#packet.isVideo = section.kind === "video";
@@ -111,6 +115,11 @@ export class Resender {
   /** Of the next packet on the RTX SSRC, 16 bits. */
   get nextRtxSequence(): number {
     return this.#rtxSequence;
+  }
+
+  /** A packet that was noted is not resent: nobody misses it. */
+  forgetOne(sequence: number): void {
+    this.#history.forget(sequence);
   }
 
   /** Nothing noted so far can be resent any more. */
@@ -215,7 +224,7 @@ export class Resender {
     most: number,
     now: number,
   ): boolean {
-    if (this.#section.rtxSsrc === undefined) return false;
+    if (!this.hasRtx) return false;
     const isRecent = this.#padRecent(source, last, most, now);
     if (!isRecent && (recentOnly || !this.#padEmpty(last, now))) return false;
     this.#packet.packetKind = PACKET_KIND.padding;
@@ -295,11 +304,14 @@ export class Resender {
     packet.asReceived();
     packet.playoutDelay = this.#history.playoutDelay(entry);
     packet.timestamp = this.#history.timestamp(entry);
+    packet.padding = this.#history.padding(entry);
     this.#frame(entry, sequence, now);
     const out = this.#sink.reserve();
     if (out === undefined) return DROP.noRoom;
     const at = this.#headerTime(entry, now);
-    return writePadding(out, packet, this.#extensions, at) ? DROP.none : DROP.outgoingTooLarge;
+    return writePadding(out, packet, this.#extensions, at, packet.padding)
+      ? DROP.none
+      : DROP.outgoingTooLarge;
   }
 
   /** Sets `#packet` (and `#vp8`) to what was sent; `#view` is on the cached packet. */

@@ -33,6 +33,11 @@ export class SequenceRewriter {
     return this.#lastOut;
   }
 
+  /** Whether every number up to the last one sent is given, and none above it is kept free. */
+  get isDense(): boolean {
+    return this.#highest - this.#offset === this.#lastOut;
+  }
+
   /** Highest source number seen since the switch; one less than the first before it came. */
   get highest(): number {
     return this.#highest;

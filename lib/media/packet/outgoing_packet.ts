@@ -20,6 +20,8 @@ export class OutgoingPacket implements NumberedPacket {
   ssrc = 0;
   /** Write no payload: the packet only fills its number. */
   empty = false;
+  /** Bytes of padding of a packet that is nothing else. */
+  padding = 0;
   /** The payload, where it is not the cached packet's; valid while the packet is being sent. */
   payload: Uint8Array | undefined = undefined;
   /** The part of the payload that is written, from its start: bytes left out, and length or -1. */

@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"regexp"
+	"strings"
 
+	"github.com/pion/interceptor"
 	"github.com/pion/webrtc/v4"
 )
 
@@ -11,12 +14,14 @@ const (
 	subscriberTarget = "SUBSCRIBER"
 )
 
-// connection is one peer connection with pion's own defaults, and the signalling around it. Its
+// connection is one peer connection with pion's own defaults, or as a bare one, and the signalling around it. Its
 // methods are called by the peer's goroutine only.
 type connection struct {
 	peer   *peer
 	target string
 	pc     *webrtc.PeerConnection
+	// reroute says which of the server's ports are others for us.
+	reroute map[string]string
 	// early holds candidates that came before the description they belong to.
 	early []webrtc.ICECandidateInit
 	// offers counts our offers, as the server's answers name the one they are for.
@@ -27,19 +32,33 @@ type connection struct {
 	sids map[string]string
 }
 
-func newConnection(peer *peer, target string, only *relay) (*connection, error) {
+func newConnection(peer *peer, target string, wanted command) (*connection, error) {
 	configuration := webrtc.Configuration{}
-	if only != nil {
+	if only := wanted.Relay; only != nil {
 		configuration.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 		configuration.ICEServers = []webrtc.ICEServer{
 			{URLs: only.URLs, Username: only.Username, Credential: only.Credential},
 		}
 	}
-	pc, err := webrtc.NewPeerConnection(configuration)
+	create := webrtc.NewPeerConnection
+	if wanted.Bare {
+		api, err := bareAPI()
+		if err != nil {
+			return nil, err
+		}
+		create = api.NewPeerConnection
+	}
+	pc, err := create(configuration)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{peer: peer, target: target, pc: pc, sids: map[string]string{}}
+	c := &connection{
+		peer:    peer,
+		target:  target,
+		pc:      pc,
+		reroute: wanted.Reroute,
+		sids:    map[string]string{},
+	}
 	pc.OnICECandidate(func(candidate *webrtc.ICECandidate) {
 		if candidate == nil {
 			return
@@ -54,6 +73,27 @@ func newConnection(peer *peer, target string, only *relay) (*connection, error) 
 		peer.do(func() { peer.received(c, track, receiver) })
 	})
 	return c, nil
+}
+
+// bareAPI has one codec of each kind and pion's interceptors, but no stream for retransmissions.
+func bareAPI() (*webrtc.API, error) {
+	media := &webrtc.MediaEngine{}
+	vp8 := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeVP8, ClockRate: 90000}
+	opus := webrtc.RTPCodecCapability{MimeType: webrtc.MimeTypeOpus, ClockRate: 48000, Channels: 2}
+	codecs := map[webrtc.RTPCodecType]webrtc.RTPCodecParameters{
+		webrtc.RTPCodecTypeVideo: {RTPCodecCapability: vp8, PayloadType: 96},
+		webrtc.RTPCodecTypeAudio: {RTPCodecCapability: opus, PayloadType: 111},
+	}
+	for kind, codec := range codecs {
+		if err := media.RegisterCodec(codec, kind); err != nil {
+			return nil, err
+		}
+	}
+	registry := &interceptor.Registry{}
+	if err := webrtc.RegisterDefaultInterceptors(media, registry); err != nil {
+		return nil, err
+	}
+	return webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry)), nil
 }
 
 // openChannels makes the channels that LiveKit's clients make where they publish.
@@ -90,7 +130,7 @@ func (c *connection) negotiate() {
 func (c *connection) takeAnswer(answer description) {
 	c.waiting = false
 	c.learn(answer)
-	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.SDP}
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: c.rerouted(answer.SDP)}
 	if err := c.pc.SetRemoteDescription(remote); err != nil {
 		c.peer.events.fail("take an answer", err)
 		return
@@ -105,7 +145,7 @@ func (c *connection) takeAnswer(answer description) {
 // takeOffer answers an offer of the server.
 func (c *connection) takeOffer(offer description) {
 	c.learn(offer)
-	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP}
+	remote := webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: c.rerouted(offer.SDP)}
 	if err := c.pc.SetRemoteDescription(remote); err != nil {
 		c.peer.events.fail("take an offer", err)
 		return
@@ -129,10 +169,36 @@ func (c *connection) learn(said description) {
 	}
 }
 
+var udpCandidate = regexp.MustCompile(`(candidate:\S+ \d+ udp \d+ \S+ )(\d+)`)
+
+// rerouted is a candidate, or all of a description, as it is to be heard.
+func (c *connection) rerouted(text string) string {
+	if len(c.reroute) == 0 {
+		return text
+	}
+	var lines []string
+	for _, line := range strings.Split(text, "\r\n") {
+		if strings.Contains(line, "candidate:") && strings.Contains(line, " tcp ") {
+			continue
+		}
+		lines = append(lines, udpCandidate.ReplaceAllStringFunc(line, func(named string) string {
+			parts := udpCandidate.FindStringSubmatch(named)
+			if port, found := c.reroute[parts[2]]; found {
+				return parts[1] + port
+			}
+			return named
+		}))
+	}
+	return strings.Join(lines, "\r\n")
+}
+
 func (c *connection) takeCandidate(init string) {
 	var candidate webrtc.ICECandidateInit
 	if err := json.Unmarshal([]byte(init), &candidate); err != nil {
 		c.peer.events.fail("read a candidate", err)
+		return
+	}
+	if candidate.Candidate = c.rerouted(candidate.Candidate); candidate.Candidate == "" {
 		return
 	}
 	c.early = append(c.early, candidate)

@@ -21,6 +21,10 @@ type command struct {
 	Single bool `json:"single"`
 	// Relay is the only TURN server to be reached by, if there is one (connect).
 	Relay *relay `json:"relay"`
+	// Bare negotiates VP8 and opus alone, without RTX (connect).
+	Bare bool `json:"bare"`
+	// Reroute has media go to another UDP port instead of each one named, none by TCP (connect).
+	Reroute map[string]string `json:"reroute"`
 	// Cid is our own name of a track (publish, unpublish).
 	Cid string `json:"cid"`
 	// Kind is video or audio (publish).

@@ -92,7 +92,7 @@ func (p *peer) connect(wanted command) error {
 	}
 	p.signal = signal
 	p.ping()
-	if p.publisher, err = newConnection(p, publisherTarget, wanted.Relay); err != nil {
+	if p.publisher, err = newConnection(p, publisherTarget, wanted); err != nil {
 		return err
 	}
 	if err = p.publisher.openChannels(); err != nil {
@@ -103,7 +103,7 @@ func (p *peer) connect(wanted command) error {
 		if err = p.makeRoom(1, 1); err != nil {
 			return err
 		}
-	} else if p.subscriber, err = newConnection(p, subscriberTarget, wanted.Relay); err != nil {
+	} else if p.subscriber, err = newConnection(p, subscriberTarget, wanted); err != nil {
 		return err
 	}
 	go p.listen()
@@ -151,6 +151,14 @@ func (p *peer) hear(said response) {
 			return
 		}
 		p.publisher.negotiate()
+	case said.StreamStateUpdate != nil:
+		for _, stream := range said.StreamStateUpdate.StreamStates {
+			state := stream.State
+			if state == "" {
+				state = "ACTIVE" // protobuf's JSON leaves out what is zero
+			}
+			p.events.tell("stream_state", event{"sid": stream.TrackSid, "state": state})
+		}
 	case said.RequestResponse != nil:
 		refused := said.RequestResponse
 		p.events.tell("refused", event{"reason": refused.Reason, "message": refused.Message})

@@ -42,6 +42,12 @@ type response struct {
 		NumAudios int `json:"numAudios"`
 		NumVideos int `json:"numVideos"`
 	} `json:"mediaSectionsRequirement"`
+	StreamStateUpdate *struct {
+		StreamStates []struct {
+			TrackSid string `json:"trackSid"`
+			State    string `json:"state"`
+		} `json:"streamStates"`
+	} `json:"streamStateUpdate"`
 	RequestResponse *struct {
 		Reason  string `json:"reason"`
 		Message string `json:"message"`

@@ -52,6 +52,8 @@ export interface BottleneckOptions {
   readonly audio?: boolean;
   /** Audio has no transport-wide numbers, as where a client has one connection. */
   readonly isAudioUncounted?: boolean;
+  /** The subscriber takes no retransmission; it does if this is absent. */
+  readonly hasRtx?: boolean;
   /** Video may be paused for want of bandwidth. */
   readonly allowPause?: boolean;
 }
@@ -157,6 +159,7 @@ export class BottleneckWorld {
       ...(options.allowPause === undefined ? {} : { allowPause: options.allowPause }),
     });
     for (const layer of [0, 1, 2] as const) this.#up.bindLayer(layer, layer + 1, VP8, this.now);
+    const hasRtx = options.hasRtx !== false;
     this.side.add(
       "DT_1" as DownTrackId,
       "UT_1" as UpTrackId,
@@ -165,11 +168,11 @@ export class BottleneckWorld {
         mid: "0",
         kind: "video",
         ssrc: SSRC,
-        rtxSsrc: SSRC + 1,
+        ...(hasRtx ? { rtxSsrc: SSRC + 1 } : {}),
         fecSsrc: FEC_SSRC,
         cname: "c",
         codecs: [
-          { ...codec("video/VP8", 96, 97), feedback: ["transport-cc"] },
+          { ...codec("video/VP8", 96, hasRtx ? 97 : undefined), feedback: ["transport-cc"] },
           codec(FLEXFEC_MIME, 49),
         ],
         extensions: [{ id: 5, uri: EXTENSION_URI.transportCc }],

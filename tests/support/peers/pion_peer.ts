@@ -74,6 +74,7 @@ export type PionEvent =
     | { readonly event: "first_packet"; readonly sid: string; readonly padding: boolean }
     | { readonly event: "track_ended"; readonly sid: string }
     | { readonly event: "packets"; readonly tracks: Readonly<Record<string, PionCounts>> }
+    | { readonly event: "stream_state"; readonly sid: string; readonly state: "ACTIVE" | "PAUSED" }
     | { readonly event: "refused"; readonly reason: string; readonly message: string }
     | { readonly event: "leave"; readonly reason: string; readonly action: string }
     | { readonly event: "error"; readonly message: string }
@@ -82,6 +83,10 @@ export type PionEvent =
 /** How it joins. */
 export interface PionJoin {
   readonly single: boolean;
+  /** Negotiates VP8 and opus alone, without RTX; pion's defaults if absent. */
+  readonly bare?: boolean;
+  /** Media goes to another UDP port instead of each one named, none by TCP. */
+  readonly reroute?: Readonly<Record<number, number>>;
   readonly relay?: {
     readonly urls: readonly string[];
     readonly username: string;
@@ -118,15 +123,20 @@ export class PionPeer implements AsyncDisposable {
    * Joins; resolves when the server has said so.
    *
    * @param options.single One peer connection (`/rtc/v1`) or two (`/rtc`).
+   * @param options.bare VP8 and opus alone, without RTX.
+   * @param options.reroute Other ports than the server's, as those of a proxy.
    * @param options.relay The one way there is; absent: any but a relay.
    */
   async connect(server: string, token: string, options: PionJoin): Promise<void> {
-    const { single, relay } = options;
+    const { single, bare, relay } = options;
+    const reroute = options.reroute && Object.fromEntries(
+      Object.entries(options.reroute).map(([port, other]) => [port, String(other)]),
+    );
     const url = joinUrl(server, token, {
       flavour: single ? "v1" : "v0",
       clientInfo: { sdk: ClientInfo_SDK.GO, version: "2.4.0" },
     });
-    await this.#process.write({ do: "connect", url, single, relay });
+    await this.#process.write({ do: "connect", url, single, bare, relay, reroute });
     await this.#process.event("joined");
   }
 

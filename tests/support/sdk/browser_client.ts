@@ -141,6 +141,10 @@ export class BrowserClient implements SdkClient {
   reroute(ports: Readonly<Record<number, number>>): Promise<void> {
     return this.call("reroute", ports);
   }
+  /** Before `connect`: nothing of video is retransmitted to it, by RTX. */
+  refuseRtx(): Promise<void> {
+    return this.call("refuseRtx");
+  }
   /** Since the start of `connect`, ms; absent before it happened. */
   timings(): Promise<{ connectedMs?: number; firstFrameMs?: number }> {
     return this.call("timings");

@@ -209,14 +209,17 @@ export class Call {
    * Connects a participant in a browser whose media goes through `proxy`.
    *
    * @param mode Another one than this call's, so that both are in one room.
+   * @param options.hasRtx It takes retransmissions by RTX.
    */
   async joinBehind(
     proxy: LossyProxy,
     kind: "chromium" | "firefox",
     identity: string,
     mode: ConnectionMode = this.mode,
+    { hasRtx = true } = {},
   ): Promise<BrowserClient> {
     const client = this.#clients.use(await this.#open(kind, identity)) as BrowserClient;
+    if (!hasRtx) await client.refuseRtx();
     const { url, ports: { udp } } = this.server;
     await client.reroute({ [udp]: await proxy.portFor("127.0.0.1", udp) });
     const token = await mintToken({ identity, room: this.room });
@@ -233,7 +236,7 @@ export class Call {
   }
 
   /** Connects a participant on pion in this call's mode. */
-  async joinPion(identity: string, options: Pick<PionJoin, "relay"> = {}): Promise<PionPeer> {
+  async joinPion(identity: string, options: Omit<PionJoin, "single"> = {}): Promise<PionPeer> {
     const token = await mintToken({ identity, room: this.room });
     const peer = this.#clients.use(await PionPeer.start(identity));
     await peer.connect(this.server.url, token, { single: this.mode === "default", ...options });

@@ -355,6 +355,39 @@
     };
   }
 
+  /**
+   * Received videos have no retransmission from now on: offers say nothing of it to us, and ours
+   * nothing to the server.
+   */
+  function refuseRtx() {
+    const bare = (sdp) => {
+      const rtx = [...sdp.matchAll(/a=rtpmap:(\d+) rtx\//g)].map(([, type]) => type);
+      const streams = [...sdp.matchAll(/a=ssrc-group:FID \d+ (\d+)/g)].map(([, ssrc]) => ssrc);
+      return sdp.split("\r\n").filter((line) => {
+        const [, type] = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line) ?? [];
+        const [, ssrc] = /^a=ssrc:(\d+) /.exec(line) ?? [];
+        return !line.startsWith("a=ssrc-group:FID") && !rtx.includes(type) &&
+          !streams.includes(ssrc);
+      }).map((line) => {
+        if (!line.startsWith("m=video")) return line;
+        const [kind, port, protocol, ...types] = line.split(" ");
+        return [kind, port, protocol, ...types.filter((type) => !rtx.includes(type))].join(" ");
+      }).join("\r\n");
+    };
+    const { setRemoteDescription, addTransceiver } = RTCPeerConnection.prototype;
+    RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
+      return setRemoteDescription.call(this, { type, sdp: type === "offer" ? bare(sdp) : sdp });
+    };
+    RTCPeerConnection.prototype.addTransceiver = function (kind, init) {
+      const transceiver = addTransceiver.call(this, kind, init);
+      if (kind === "video") {
+        const { codecs } = RTCRtpReceiver.getCapabilities("video");
+        transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== "video/rtx"));
+      }
+      return transceiver;
+    };
+  }
+
   function cornerColor(element) {
     if (!(element instanceof HTMLVideoElement) || element.videoWidth === 0) return undefined;
     const canvas = document.createElement("canvas");
@@ -452,6 +485,7 @@
     inbound,
     timeToPicture,
     reroute,
+    refuseRtx,
     streamStates: () => streamStates,
     timings: () => ({ connectedMs, firstFrameMs }),
     setAttributes: (attributes) => room.localParticipant.setAttributes(attributes),

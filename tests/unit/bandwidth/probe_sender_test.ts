@@ -72,7 +72,7 @@ Deno.test("ProbeSender counts media that leaves meanwhile, and goes on until the
   assert.equal(state.padded - before, 12);
 });
 
-Deno.test("ProbeSender ends at once with what wanted it, and if there is nothing more to send", () => {
+Deno.test("ProbeSender ends at once with what wanted it, and soon if there is nothing more to send", () => {
   const { estimate, state, sender, run } = setup();
   estimate.probe = PROBE;
   run(100, 110);
@@ -85,7 +85,7 @@ Deno.test("ProbeSender ends at once with what wanted it, and if there is nothing
   run(200, 220);
   assert.equal(sender.cluster, 8, "it can still begin, with media");
   sender.sent(1_000, 220);
-  run(230, 240);
+  run(230, 270);
   assert.equal(sender.cluster, NO_CLUSTER);
   assert.equal(sender.nextWakeAt(estimate), Infinity, "nobody is woken for it again");
   estimate.probe = { ...PROBE, cluster: 9 };
@@ -114,4 +114,16 @@ Deno.test("ProbeSender keeps its rate however late turns come, and leaves no pac
     assert.ok(bps >= 2_203_000, `${turns}: left at ${bps}`);
     assert.ok(bytes <= 12_000, `${turns}: ${bytes} bytes`);
   }
+});
+
+Deno.test("ProbeSender leaves turns out in which nothing can be padded, and keeps its rate", () => {
+  const { estimate, state, sender, run } = setup();
+  estimate.probe = PROBE;
+  assert.deepEqual(run(100, 120), [1, 3]);
+  state.canPad = false;
+  assert.deepEqual(run(120, 140), [0, 0]);
+  assert.equal(sender.cluster, 7);
+  state.canPad = true;
+  assert.deepEqual(run(140, 160), [9, 0], "300 bytes a ms for 40 ms, of which 3,000 have left");
+  assert.equal(sender.cluster, NO_CLUSTER);
 });

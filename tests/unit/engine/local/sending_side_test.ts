@@ -1,7 +1,8 @@
 /** What the sending side of a connection says of its down-tracks, and how often. */
 import assert from "node:assert/strict";
 import type { DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
-import type { SpatialLayer } from "../../../../lib/base/media_vocabulary.ts";
+import { EXTENSION_URI, type SpatialLayer } from "../../../../lib/base/media_vocabulary.ts";
+import { PACKET_KIND } from "../../../../lib/base/packet_sink.ts";
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import { ReportBlock } from "../../../../lib/wire/rtcp.ts";
 import {
@@ -226,4 +227,45 @@ Deno.test("SendingSide goes on with a key frame where video was left out for a s
   assert.deepEqual(outdated, [5000, 5000]);
   side.receiveNack(5000, Uint16Array.of(sink.views[1]!.sequenceNumber), 1, now + 100);
   assert.equal(sink.packets.length, 4, "what was left out is not sent again");
+});
+
+/** Videos of one connection, and of which stream the first padding is. */
+function firstPadded(hasRtx: boolean, isOneStill: boolean): number | undefined {
+  const sink = new RecordingSink();
+  const side = testSendingSide({ sink });
+  const extensions = [{ id: 5, uri: EXTENSION_URI.transportCc }];
+  const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+  const upTracks = [5_000, 6_000, 7_000].map((ssrc, i) => {
+    const upTrack = publishedTrack("video");
+    upTrack.bindLayer(0, 1 + i, VP8, 0);
+    const isBare = i < 2 || !hasRtx;
+    const { rtxSsrc: _, ...bare } = sendSection("0", "video", ssrc);
+    const section = isBare
+      ? { ...bare, codecs: [VP8], extensions }
+      : { ...bare, codecs: [codec("video/VP8", 96, 97)], extensions, rtxSsrc: ssrc + 1 };
+    side.add(`DT_${i}` as DownTrackId, `UT_${i}` as UpTrackId, upTrack, section, target, 0);
+    return upTrack;
+  });
+  side.start(0);
+  for (let now = 0, frame = 1; now < 5_000; now += 5) {
+    if (now % 30 === 0) {
+      upTracks.forEach((upTrack, i) => {
+        const body = new Array(1_000).fill(7);
+        const payload = vp8Payload({ pictureId: frame, tl0: frame, key: frame === 1, body });
+        const fields = { ssrc: 1 + i, payloadType: 96, timestamp: frame * 2_700, marker: true };
+        upTrack.receive(0, viewOf(rtpPacket({ ...fields, sequenceNumber: frame, payload })), now);
+      });
+      if (frame++ === 1 && isOneStill) upTracks[1]!.setMuted(true, now);
+    }
+    side.tick(now);
+    const padding = sink.kinds.indexOf(PACKET_KIND.padding);
+    if (padding >= 0) return sink.views[padding]!.ssrc;
+  }
+  return undefined;
+}
+
+Deno.test("SendingSide pads by retransmission if any video has it, else in one that stands still", () => {
+  assert.equal(firstPadded(true, true), 7_001);
+  assert.equal(firstPadded(false, true), 6_000);
+  assert.equal(firstPadded(false, false), 5_000);
 });
