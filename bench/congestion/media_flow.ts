@@ -39,6 +39,8 @@ export interface FlowOptions {
   readonly paused?: readonly [fromMs: number, toMs: number];
   readonly startBps?: number;
   readonly estimate?: SendEstimate;
+  /** `false`: all packets are numbered, also on a calm path. */
+  readonly samples?: boolean;
   /** `false`: bursts leave at once. */
   readonly paced?: boolean;
   /** Whose threads wait for cores; absent: they never do. */
@@ -58,6 +60,7 @@ export interface Sample {
 
 interface Flying {
   readonly at: number;
+  /** Transport-wide number, extended; -1 for none. */
   readonly sequence: number;
   readonly bytes: number;
   readonly sentAt: number;
@@ -72,6 +75,8 @@ const PROBE_PACKET = 1_000;
 const LEAST_PADDING = 250;
 /** Probes leave on the wheel of the engine's timers. */
 const WHEEL_MS = 5;
+/** Of a request for packets without numbers. */
+const NACK_BYTES = 16;
 /** Bursts leave in turns of the engine. */
 const TURN_MS = 10;
 const REPAIR_BYTES = 1_000;
@@ -88,13 +93,18 @@ export class MediaFlow implements PacedTrack {
   lostPackets = 0;
   sentBytes = 0;
   probes = 0;
+  /** Of feedback. */
+  messages = 0;
   paddingBytes = 0;
   readonly #options: FlowOptions;
   readonly #receiver = new FeedbackReceiver();
   readonly #feedback = new TransportFeedback();
   readonly #flying: Flying[] = [];
   #flyingHead = 0;
-  readonly #messages: { readonly at: number; readonly bytes: Uint8Array }[] = [];
+  /** Feedback, or a number of packets that are asked for again. */
+  readonly #messages: { readonly at: number; readonly told: Uint8Array | number }[] = [];
+  /** Packets without numbers that were lost, and nothing that left later has arrived yet. */
+  #missing = 0;
   #sequence = 65_000;
   #feedbackAt = 0;
   /** While its thread waited, ms. */
@@ -115,7 +125,12 @@ export class MediaFlow implements PacedTrack {
   constructor(options: FlowOptions) {
     this.#options = options;
     this.estimate = options.estimate ??
-      new SendEstimate({ startBps: options.startBps ?? 1_500_000, minBps: 30_000, maxBps: 5e7 });
+      new SendEstimate({
+        startBps: options.startBps ?? 1_500_000,
+        minBps: 30_000,
+        maxBps: 5e7,
+        samples: options.samples ?? true,
+      });
     const { estimate } = this;
     this.#probing = {
       get probe() {
@@ -173,25 +188,34 @@ export class MediaFlow implements PacedTrack {
 
   #send(bytes: number, kind: SentKind, track: number, now: number): void {
     const { forward, delayMs } = this.#options;
-    const sequence = this.#sequence++;
     const { cluster } = this.#probes;
-    this.estimate.sent(sequence & 0xffff, bytes, kind, cluster, now);
+    const isNumbered = cluster !== NO_CLUSTER || this.estimate.numbers(now);
+    const sequence = isNumbered ? this.#sequence++ : -1;
+    if (isNumbered) this.estimate.sent(sequence & 0xffff, bytes, kind, cluster, now);
+    else this.estimate.skipped(bytes, now);
     if (cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
     this.sentPackets++;
     this.sentBytes += bytes;
     const out = forward.send(bytes, now);
-    if (out < 0) this.lostPackets++;
-    else this.#flying.push({ at: out + delayMs, sequence, bytes, sentAt: now, kind, track });
+    if (out < 0) {
+      this.lostPackets++;
+      if (!isNumbered) this.#missing++;
+    } else this.#flying.push({ at: out + delayMs, sequence, bytes, sentAt: now, kind, track });
   }
 
   #receive(now: number): void {
     this.#arrive(now);
     if (now < this.#feedbackAt) return;
-    const { back, delayMs } = this.#options;
     this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
     const bytes = this.#receiver.write();
-    const out = bytes === undefined ? -1 : back.send(bytes.length + FEEDBACK_OVERHEAD, now);
-    if (bytes !== undefined && out >= 0) this.#messages.push({ at: out + delayMs, bytes });
+    if (bytes !== undefined) this.#tell(bytes, bytes.length, now);
+  }
+
+  #tell(told: Uint8Array | number, length: number, now: number): void {
+    const { back, delayMs } = this.#options;
+    const out = back.send(length + FEEDBACK_OVERHEAD, now);
+    if (typeof told !== "number") this.messages++;
+    if (out >= 0) this.#messages.push({ at: out + delayMs, told });
   }
 
   #arrive(now: number): void {
@@ -200,7 +224,10 @@ export class MediaFlow implements PacedTrack {
       const packet = this.#flying[this.#flyingHead]!;
       if (packet.at > now) break;
       // Arrival is noted by the thread that reads.
-      this.#receiver.receive(packet.sequence, this.#options.late ? now : packet.at);
+      const arrivedAt = this.#options.late ? now : packet.at;
+      if (packet.sequence >= 0) this.#receiver.receive(packet.sequence, arrivedAt);
+      if (this.#missing > 0) this.#tell(this.#missing, NACK_BYTES, now);
+      this.#missing = 0;
       this.#received += packet.bytes;
       if (packet.kind !== SENT.padding) this.#media += packet.bytes;
       const wait = packet.at - packet.sentAt - delayMs;
@@ -214,20 +241,32 @@ export class MediaFlow implements PacedTrack {
 
   #hear(now: number): void {
     while (this.#messages.length > 0 && this.#messages[0]!.at <= now) {
-      const { bytes } = this.#messages.shift()!;
+      const bytes = this.#messages.shift()!.told;
+      if (typeof bytes === "number") {
+        this.estimate.missed(now);
+        this.#repair(bytes, now);
+        continue;
+      }
       if (!parseTransportFeedback(bytes, 0, bytes.length, this.#feedback)) throw new Error("bad");
       this.estimate.feedback(this.#feedback, now);
-      this.#repair(now);
+      const share = this.estimate.bps * REPAIR_SHARE / 8_000;
+      this.#repairBudget = Math.min(this.#repairBudget, 100 * share) + FEEDBACK_INTERVAL_MS * share;
+      this.#repair(this.#countMissing(), now);
     }
   }
 
-  /** What is missing is sent again, once. */
-  #repair(now: number): void {
-    const share = this.estimate.bps * REPAIR_SHARE / 8_000;
-    this.#repairBudget = Math.min(this.#repairBudget, 100 * share) + FEEDBACK_INTERVAL_MS * share;
-    if (!this.isActive(now)) return;
+  #countMissing(): number {
+    let missing = 0;
     for (let i = 0; i < this.#feedback.statusCount; i++) {
-      if (this.#feedback.deltas[i] !== NOT_RECEIVED || this.#repairBudget < REPAIR_BYTES) continue;
+      if (this.#feedback.deltas[i] === NOT_RECEIVED) missing++;
+    }
+    return missing;
+  }
+
+  /** What is missing is sent again, once. */
+  #repair(missing: number, now: number): void {
+    if (!this.isActive(now)) return;
+    for (let i = 0; i < missing && this.#repairBudget >= REPAIR_BYTES; i++) {
       this.#repairBudget -= REPAIR_BYTES;
       this.repairBytes += REPAIR_BYTES;
       this.send(REPAIR_BYTES, SENT.repair, -1, now);

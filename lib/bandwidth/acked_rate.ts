@@ -39,6 +39,8 @@ export class AckedRate {
   /** The newest window, and the mean of the newest ones: what a full path carries now. */
   #newestKbps = -1;
   #recentKbps = -1;
+  /** They are of the time between samples. */
+  #isSampled = false;
 
   /** Bits/s; 0 before there is a figure. */
   get bps(): number {
@@ -99,6 +101,15 @@ export class AckedRate {
     this.#windowBytes += bytes;
   }
 
+  /** Only some of what left is told of: in `ms` of the receiver's time as much came as left. */
+  sampled(bytes: number, ms: number, isLimited: boolean): void {
+    this.skip();
+    this.#windowBytes = bytes;
+    this.#weigh(8 * bytes / ms, isLimited);
+    this.#windowBytes = 0;
+    this.#isSampled = true;
+  }
+
   /** Something was not told of: the time until now says nothing. */
   skip(): void {
     this.#windowMs = 0;
@@ -116,7 +127,9 @@ export class AckedRate {
 
   #weigh(kbps: number, isLimited: boolean): void {
     this.#newestKbps = kbps;
-    this.#recentKbps = this.#recentKbps < 0 ? kbps : (this.#recentKbps + kbps) / 2;
+    const isFirst = this.#recentKbps < 0 || this.#isSampled;
+    this.#recentKbps = isFirst ? kbps : (this.#recentKbps + kbps) / 2;
+    this.#isSampled = false;
     if (this.#kbps < 0) {
       this.#kbps = kbps;
       return;

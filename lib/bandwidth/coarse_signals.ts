@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { LimitedBy } from "./estimate_options.ts";
 
 /** REMB comes about once a second; after five silent seconds it says nothing about now. */
 const STALE_MS = 5_000;
@@ -36,6 +37,8 @@ export class CoarseSignals {
   lossFraction = 0;
   /** When one of them fell. */
   loweredAt = -Infinity;
+  /** The rate where nobody says anything. */
+  #blindBps = 0;
   #rembBps = Infinity;
   #rembAt = -Infinity;
   #lossBps = Infinity;
@@ -64,18 +67,45 @@ export class CoarseSignals {
     return this.#tcpAt >= 0;
   }
 
+  /** What may be sent while nobody tells when packets came. */
+  bps(now: number): number {
+    const remb = this.rembBps(now);
+    if (remb !== Infinity) return Math.min(remb, this.#lossBps);
+    // On TCP the socket alone says how far it goes.
+    return Math.min(this.isTcp ? this.#tcpBps : this.#blindBps, this.#lossBps);
+  }
+
+  /** What keeps it there; on TCP the socket does. */
+  cause(now: number): LimitedBy {
+    const remb = this.rembBps(now);
+    if (this.#lossBps < remb) return "loss";
+    return remb === Infinity ? "start" : "remb";
+  }
+
+  /** Begins anew at a rate. */
+  restore(bps: number): void {
+    this.#blindBps = bps;
+  }
+
   remb(bps: number, now: number): void {
     if (bps < this.rembBps(now) * TCP_BETA) this.loweredAt = now;
     this.#rembBps = bps;
     this.#rembAt = now;
   }
 
-  report(fraction: number, currentBps: number, now: number): void {
+  /**
+   * @param fraction Lost, 0–1.
+   * @param currentBps The estimate as it is.
+   * @param mostBps Growth ends there.
+   */
+  report(fraction: number, currentBps: number, mostBps: number, now: number): void {
     this.lossFraction += LOSS_WEIGHT * (fraction - this.lossFraction);
     if (fraction > HIGH_LOSS && now - this.#fellAt >= FALL_GAP_MS) {
       this.#lossBps = currentBps * (1 - fraction / 2);
       this.#fellAt = this.loweredAt = now;
     } else if (fraction < LOW_LOSS) this.#lossBps *= GROWTH;
+    if (fraction > 0 || this.#lossBps !== Infinity) return;
+    this.#blindBps = Math.max(this.#blindBps, Math.min(this.#blindBps * GROWTH, mostBps));
   }
 
   sent(bytes: number): void {

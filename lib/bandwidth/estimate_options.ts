@@ -4,6 +4,9 @@
  * @module
  */
 
+/** What keeps an estimate where it is; `none`: all that is wanted fits. */
+export type LimitedBy = "start" | "delay" | "loss" | "remb" | "tcp" | "demand" | "none";
+
 export interface SendEstimateOptions {
   /** Where it begins. */
   readonly startBps: number;
@@ -15,6 +18,8 @@ export interface SendEstimateOptions {
   readonly borneQueueMs?: number;
   /** Where nothing has lowered the rate lately, what it is needs no proof. */
   readonly isTrusting?: boolean;
+  /** Few packets are numbered on a calm path: whoever sends asks which. Absent: all are. */
+  readonly samples?: boolean;
 }
 
 /**
@@ -26,6 +31,9 @@ export const DEFAULT_ESTIMATE: SendEstimateOptions = {
   minBps: 30_000,
   maxBps: 50_000_000,
 };
+
+/** The same for who asks of each packet whether it is to be numbered. */
+export const SAMPLED_ESTIMATE: SendEstimateOptions = { ...DEFAULT_ESTIMATE, samples: true };
 
 /**
  * Between nodes nothing is held back until the way has shown that it carries less: as a rule it

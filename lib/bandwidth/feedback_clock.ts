@@ -51,10 +51,15 @@ export class FeedbackClock {
       this.#turnedAt = now;
     }
     this.#shortest = Math.min(this.#shortest, way);
-    const waited = way - Math.min(this.#shortest, this.#shortestBefore);
+    const waited = this.waitedMs(sentAt, arrivedAt);
     this.queueMs += QUEUE_WEIGHT * (Math.min(waited, MAX_QUEUE_MS) - this.queueMs);
     const rtt = Math.max(0, Math.min(MAX_RTT_MS, now - sentAt));
     this.rttMs = this.rttMs < 0 ? rtt : this.rttMs + RTT_WEIGHT * (rtt - this.rttMs);
+  }
+
+  /** How much longer a packet's way was than the shortest one known, ms; negative if shorter. */
+  waitedMs(sentAt: number, arrivedAt: number): number {
+    return arrivedAt - sentAt - Math.min(this.#shortest, this.#shortestBefore);
   }
 
   clear(): void {

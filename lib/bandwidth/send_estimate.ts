@@ -19,25 +19,20 @@
 import { NOT_RECEIVED, type TransportFeedback } from "../wire/transport_cc.ts";
 import { AckedRate } from "./acked_rate.ts";
 import { AppLimit } from "./app_limit.ts";
-import { ArrivalGroups } from "./arrival_groups.ts";
 import { CoarseSignals } from "./coarse_signals.ts";
 import { Demand } from "./demand.ts";
-import { DEFAULT_ESTIMATE, type SendEstimateOptions } from "./estimate_options.ts";
-import { FeedbackClock } from "./feedback_clock.ts";
+import { DEFAULT_ESTIMATE, type LimitedBy, type SendEstimateOptions } from "./estimate_options.ts";
 import { LOSS, LossModel } from "./loss_model.ts";
-import { OveruseGrace } from "./overuse_grace.ts";
+import { DOUBTFUL_WAIT_MS, NumberSampling } from "./number_sampling.ts";
 import { isWhole, type ProbeCluster } from "./probe_cluster.ts";
 import { ProbePlan } from "./probe_plan.ts";
 import { ProbeResult } from "./probe_result.ts";
 import { ProvenRate } from "./proven_rate.ts";
+import { QueueSignal } from "./queue_signal.ts";
 import { RateControl } from "./rate_control.ts";
 import { FATE, type SentKind, SentPackets } from "./sent_packets.ts";
 import { FeedbackSilence } from "./feedback_silence.ts";
-import { StandingQueue } from "./standing_queue.ts";
-import { QUEUE, type QueueTrend, Trendline } from "./trendline.ts";
-
-/** What keeps the estimate where it is; `none`: all that is wanted fits. */
-export type LimitedBy = "start" | "delay" | "loss" | "remb" | "tcp" | "demand" | "none";
+import { QUEUE } from "./trendline.ts";
 
 /** What of an estimate whoever shares it out reads, and tells it. */
 export type SharedEstimate = Pick<
@@ -61,9 +56,6 @@ const LOSS_PROBE = 1.5;
 const PROBE_ERROR = 1.1;
 /** Loss below which a probe that went through speaks against it. */
 const SMALL_LOSS = 0.05;
-/** A fall to less than this share leaves a queue behind, for so long, ms. */
-const DEEP_FALL = 0.75;
-const DEEP_FALL_MS = 1_000;
 /** Loss with which somebody else's queue may still be pushed against. */
 const PUSH_LOSS = 0.05;
 /** A limit that was met so lately is known, ms; for longer by who can send a little more. */
@@ -85,13 +77,10 @@ const DEMAND_ROOM = 1.2;
 export class SendEstimate {
   readonly #options: SendEstimateOptions;
   readonly #packets = new SentPackets();
-  readonly #clock = new FeedbackClock();
-  readonly #groups = new ArrivalGroups();
-  readonly #trendline = new Trendline();
+  readonly #queue: QueueSignal;
+  readonly #sampling = new NumberSampling();
   readonly #acked = new AckedRate();
   readonly #appLimit = new AppLimit();
-  readonly #standing = new StandingQueue();
-  readonly #grace = new OveruseGrace();
   readonly #rate: RateControl;
   readonly #loss: LossModel;
   readonly #coarse = new CoarseSignals();
@@ -106,8 +95,6 @@ export class SendEstimate {
   #leftBytes = 0;
   #limitedBy: LimitedBy = "start";
   #mayRaise = true;
-  /** The rate without feedback of any kind. */
-  #blindBps: number;
   #rttMs = -1;
   /** The number that the next message should begin with. */
   #nextReported = 0;
@@ -116,9 +103,11 @@ export class SendEstimate {
   constructor(options: SendEstimateOptions = DEFAULT_ESTIMATE) {
     const { startBps, minBps, maxBps } = options;
     this.#options = options;
+    this.#queue = new QueueSignal(options.borneQueueMs ?? 0);
     this.#rate = new RateControl(startBps, minBps, maxBps);
     this.#loss = new LossModel(startBps, minBps, maxBps, options.borneLoss);
-    this.#bps = this.#blindBps = startBps;
+    this.#coarse.restore(startBps);
+    this.#bps = startBps;
   }
 
   /** What may be sent, all kinds together. */
@@ -157,7 +146,7 @@ export class SendEstimate {
 
   /** How long packets wait on their way now, ms; 0 if nobody says. */
   get queueMs(): number {
-    return this.#clock.queueMs;
+    return this.#queue.queueMs;
   }
 
   /** Bytes of memory that grow with what is sent. */
@@ -167,7 +156,7 @@ export class SendEstimate {
 
   /** Smoothed round trip, ms; -1 before one was measured. */
   get rttMs(): number {
-    return this.#clock.rttMs < 0 ? this.#rttMs : this.#clock.rttMs;
+    return this.#queue.rttMs < 0 ? this.#rttMs : this.#queue.rttMs;
   }
 
   /**
@@ -179,11 +168,26 @@ export class SendEstimate {
    */
   sent(sequence16: number, bytes: number, kind: SentKind, cluster: number, now: number): void {
     this.#packets.add(sequence16, bytes, kind, cluster, now);
-    if (now !== this.#leftAt) this.#countLeft();
-    this.#leftAt = now;
-    this.#leftBytes += bytes;
+    this.#sampling.sent(sequence16, bytes, now);
+    this.#leave(bytes, now);
     this.#silence.sent(now);
     if (cluster !== 0) this.#sentOfProbe(bytes, cluster, now);
+  }
+
+  /** Whether a packet that leaves now is to be numbered: on a calm path few are. */
+  numbers(now: number): boolean {
+    return this.#sampling.numbers(now) || this.#plan.probe !== undefined;
+  }
+
+  /** A packet left that was not to be numbered. */
+  skipped(bytes: number, now: number): void {
+    this.#sampling.skipped(bytes);
+    this.#leave(bytes, now);
+  }
+
+  /** Packets are asked for again: how many more, feedback on all that leaves shows. */
+  missed(now: number): void {
+    this.#watch(now);
   }
 
   /** A packet left once more under its number: when it arrives tells nothing any more. */
@@ -208,10 +212,14 @@ export class SendEstimate {
     this.#countLeft();
     this.#silence.heard(now);
     this.#read(report, now);
-    const state = this.#queueTrend(now);
+    if (this.#queue.leastWaitMs > DOUBTFUL_WAIT_MS) this.#watch(now);
     const { isLimited } = this.#appLimit;
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
+    const wasOthers = this.#queue.isOthers;
+    const isPushed = this.#loss.averageLoss < PUSH_LOSS;
+    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, isPushed, now);
+    if (this.#queue.isOthers && !wasOthers) this.#rate.forgetLimit();
     this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isLimited, now);
     if (this.#rate.loweredAt !== before) {
       this.#plan.fell(this.#rate.beforeBps, this.#rate.bps, now);
@@ -228,6 +236,7 @@ export class SendEstimate {
     }
     this.#combine(now);
     this.#look(now);
+    this.#sampling.update(this.#isCalm(now), now);
   }
 
   /** Receiver estimated maximum bitrate: counts only where there is no transport-wide feedback. */
@@ -239,9 +248,10 @@ export class SendEstimate {
 
   /** Loss in a reception report, 0–1: counts only where there is no transport-wide feedback. */
   report(fractionLost: number, now: number): void {
+    if (fractionLost > 0) this.#watch(now);
     if (this.#silence.isHeard || !(fractionLost >= 0)) return;
-    this.#coarse.report(Math.min(1, fractionLost), this.#bps, now);
-    if (this.#coarse.lossBps === Infinity && fractionLost === 0) this.#growBlindly();
+    const most = this.#demand.idealBps * DEMAND_ROOM;
+    this.#coarse.report(Math.min(1, fractionLost), this.#bps, most, now);
     this.#combine(now);
   }
 
@@ -269,9 +279,12 @@ export class SendEstimate {
    *   Absent: `idealBps`.
    */
   setDemand(baseBps: number, idealBps: number, now: number, nextBps = idealBps): void {
+    const before = this.#demand.idealBps;
     this.#demand.set(baseBps, idealBps, nextBps);
+    if (this.#demand.idealBps !== before) this.#watch(now);
     this.#combine(now);
     this.#look(now);
+    this.#sampling.update(this.#isCalm(now), now);
   }
 
   /** Timed work; call when {@linkcode nextWakeAt} has come. Calling it too often does no harm. */
@@ -281,6 +294,7 @@ export class SendEstimate {
     this.#backOff(now);
     this.#combine(now);
     this.#look(now);
+    this.#sampling.update(this.#isCalm(now), now);
   }
 
   /** When there is timed work next; `Infinity` if there is none. May be sooner after any call. */
@@ -311,8 +325,15 @@ export class SendEstimate {
     const clamped = Math.max(minBps, Math.min(maxBps, bps));
     this.#rate.clear(clamped);
     this.#loss.clear(clamped);
-    this.#blindBps = this.#bps = clamped;
+    this.#coarse.restore(clamped);
+    this.#bps = clamped;
     this.#limitedBy = "start";
+  }
+
+  #leave(bytes: number, now: number): void {
+    if (now !== this.#leftAt) this.#countLeft();
+    this.#leftAt = now;
+    this.#leftBytes += bytes;
   }
 
   /** What left at one instant counts at once: most packets leave among others. */
@@ -323,21 +344,18 @@ export class SendEstimate {
     this.#acked.sent(bytes, this.#leftAt);
     this.#appLimit.sent(bytes, this.#bps, this.#leftAt);
     this.#coarse.sent(bytes);
-    this.#standing.sent(bytes);
+    this.#queue.sent(bytes);
   }
 
   #forget(): void {
     this.#leftBytes = 0;
-    this.#clock.clear();
-    this.#groups.clear();
-    this.#trendline.clear();
+    this.#queue.clear();
+    this.#sampling.clear();
     this.#acked.clear();
     this.#coarse.clear();
     this.#plan.clear();
     this.#result.begin(0);
     this.#carried.clear();
-    this.#standing.clear();
-    this.#grace.clear();
     this.#silence.clear();
     this.#rttMs = -1;
   }
@@ -358,7 +376,7 @@ export class SendEstimate {
   /** Matches a message with what was sent. */
   #read(report: TransportFeedback, now: number): void {
     const packets = this.#packets;
-    let arrivedAt = this.#clock.referenceMs(report.referenceTime);
+    let arrivedAt = this.#queue.referenceMs(report.referenceTime);
     let newestAt = -Infinity;
     let newestArrivedAt = 0;
     const ahead = (report.baseSequence - this.#nextReported) & 0xffff;
@@ -371,7 +389,7 @@ export class SendEstimate {
       if (slot < 0) continue;
       if (delta === NOT_RECEIVED) this.#lost(slot);
       else if (packets.fate(slot) !== FATE.received) {
-        this.#arrived(slot, arrivedAt, now);
+        this.#arrived(slot, (report.baseSequence + i) & 0xffff, arrivedAt, now);
         const sentAt = packets.sentAt(slot);
         if (sentAt >= newestAt) {
           newestAt = sentAt;
@@ -379,7 +397,7 @@ export class SendEstimate {
         }
       }
     }
-    if (newestAt > -Infinity) this.#clock.heard(newestAt, newestArrivedAt, now);
+    if (newestAt > -Infinity) this.#queue.heard(newestAt, newestArrivedAt, now);
   }
 
   #lost(slot: number): void {
@@ -391,23 +409,29 @@ export class SendEstimate {
     if (cluster !== 0 && cluster === this.#result.cluster) this.#result.lost();
   }
 
-  #arrived(slot: number, arrivedAt: number, now: number): void {
+  #arrived(slot: number, sequence16: number, arrivedAt: number, now: number): void {
     const packets = this.#packets;
     const sentAt = packets.sentAt(slot);
     const bytes = packets.bytes(slot);
     if (packets.fate(slot) === FATE.lost) this.#loss.correct(bytes);
     else this.#loss.add(bytes, false, sentAt);
     packets.setFate(slot, FATE.received);
-    this.#acked.arrived(bytes, arrivedAt, this.#appLimit.isLimited);
-    this.#grace.arrived(sentAt, arrivedAt, now);
-    if (this.#groups.add(sentAt, arrivedAt, now)) {
-      const { sendDeltaMs, arrivalDeltaMs } = this.#groups;
-      this.#trendline.add(sendDeltaMs, arrivalDeltaMs, arrivedAt, now);
-    }
+    const isSample = this.#sampling.isSample(sentAt);
+    this.#queue.arrived(sentAt, arrivedAt, now, isSample);
+    if (isSample) this.#sampled(sequence16, arrivedAt);
+    else this.#acked.arrived(bytes, arrivedAt, this.#appLimit.isLimited);
     const cluster = packets.cluster(slot);
     if (cluster !== 0 && cluster === this.#result.cluster) {
       this.#result.arrived(bytes, sentAt, arrivedAt);
     }
+  }
+
+  /** What left between two samples came between them. */
+  #sampled(sequence16: number, arrivedAt: number): void {
+    const sampling = this.#sampling;
+    const elapsedMs = sampling.arrived(sequence16, arrivedAt);
+    if (elapsedMs === 0) return;
+    this.#acked.sampled(sampling.momentBytes, elapsedMs, this.#appLimit.isLimited);
   }
 
   #resultAt(): number {
@@ -431,13 +455,12 @@ export class SendEstimate {
   #believe(bps: number, now: number): void {
     const rate = this.#rate;
     this.#carried.probed(bps, now);
-    const grows = this.#trendline.state === QUEUE.grows && !this.#isBorne;
-    if (bps > rate.bps && !grows) rate.set(bps, now);
+    if (bps > rate.bps && !this.#queue.isGrowing) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
     else if (this.#result.isSaturated && this.#limitedBy === "start") {
       rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
     }
-    const isOwn = !this.#standing.isOthers &&
+    const isOwn = !this.#queue.isOthers &&
       this.#loss.isOwn(this.#result.lostShare, this.#result.packets);
     if (this.#loss.averageLoss < SMALL_LOSS || isOwn) this.#loss.proven(bps);
   }
@@ -450,13 +473,6 @@ export class SendEstimate {
     this.#rate.loweredAt = now;
   }
 
-  #growBlindly(): void {
-    this.#blindBps = Math.max(
-      this.#blindBps,
-      Math.min(this.#blindBps * 1.08, this.#demand.idealBps * DEMAND_ROOM),
-    );
-  }
-
   /** Makes one figure of all, and its cause. */
   #combine(now: number): void {
     this.#countLeft();
@@ -467,15 +483,11 @@ export class SendEstimate {
     if (this.#silence.isHeard) {
       cause = this.#causeOf(now);
       if (this.#loss.bps < bps) bps = this.#loss.bps;
-      if (this.#standing.isTrial) {
-        bps = Math.min(bps, this.#acked.recentBps * this.#standing.share);
-      }
+      const { trialShare } = this.#queue;
+      if (trialShare > 0) bps = Math.min(bps, this.#acked.recentBps * trialShare);
     } else {
-      const remb = coarse.rembBps(now);
-      bps = Math.min(remb === Infinity ? this.#blindBps : remb, coarse.lossBps);
-      cause = coarse.lossBps < remb ? "loss" : remb === Infinity ? "start" : "remb";
-      // On TCP the socket alone says how far it goes.
-      if (coarse.isTcp && remb === Infinity) bps = Math.min(coarse.tcpBps, coarse.lossBps);
+      bps = coarse.bps(now);
+      cause = coarse.cause(now);
     }
     // On TCP the socket says how far it goes: nothing is probed, and growth needs no proof.
     if (coarse.isTcp) {
@@ -491,23 +503,6 @@ export class SendEstimate {
       now - this.#loweredAt >= RAISE_PAUSE_MS && !this.#isWarned() && !this.#awaitsMore(now);
   }
 
-  /** What the queue does, as far as it is ours. */
-  #queueTrend(now: number): QueueTrend {
-    const { bps, beforeBps, loweredAt } = this.#rate;
-    const isDeepFall = now - loweredAt < DEEP_FALL_MS && bps < beforeBps * DEEP_FALL;
-    const wasOthers = this.#standing.isOthers;
-    const { queueMs } = this.#clock;
-    this.#standing.update(queueMs, this.#bps, this.#acked.recentBps, isDeepFall, now);
-    if (!this.#standing.isOthers) {
-      const { state } = this.#trendline;
-      const isPassing = state === QUEUE.grows &&
-        (this.#isBorne || this.#grace.isGiven(this.#acked.sentPeakBps, this.#bps, now));
-      return isPassing ? QUEUE.drains : state;
-    }
-    if (!wasOthers) this.#rate.forgetLimit();
-    return this.#loss.averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
-  }
-
   #causeOf(now: number): LimitedBy {
     if (this.#loss.isLimiting && this.#loss.bps < this.#rate.bps) return "loss";
     if (now - this.#rate.loweredAt < CAUSE_MS) return "delay";
@@ -517,19 +512,12 @@ export class SendEstimate {
   }
 
   #isWarned(): boolean {
-    const { state, isWarning } = this.#trendline;
-    const isQueue = (state === QUEUE.grows || isWarning) && !this.#isBorne;
-    return isQueue || this.#loss.state === LOSS.falling;
-  }
-
-  /** The queue is so short that it says nothing. */
-  get #isBorne(): boolean {
-    return this.#clock.queueMs < (this.#options.borneQueueMs ?? 0);
+    return this.#queue.isWarning || this.#loss.state === LOSS.falling;
   }
 
   /** Beside somebody else's queue what is lost is that one's doing, and says how far to go. */
   get #ownLoss(): number {
-    return this.#standing.isOthers ? 0 : this.#loss.ownLoss;
+    return this.#queue.isOthers ? 0 : this.#loss.ownLoss;
   }
 
   get #loweredAt(): number {
@@ -540,6 +528,21 @@ export class SendEstimate {
   #awaitsMore(now: number): boolean {
     const { baseBps, idealBps } = this.#demand;
     return this.#plan.isClimbing(now) && this.#bps < idealBps && this.#acked.bps >= baseBps / 2;
+  }
+
+  /** The path carries all that is wanted, and more, and loses next to nothing. */
+  #isCalm(now: number): boolean {
+    if (this.#options.samples !== true || this.#silence.isSilent(now)) return false;
+    const carriesAll = this.#limitedBy === "none" && this.#mayRaise;
+    return carriesAll && this.#plan.probe === undefined && this.#result.cluster === 0 &&
+      this.#loss.averageLoss < CLEAN_LOSS && now - this.#loweredAt >= CLEAN_MS &&
+      NumberSampling.suits(this.#bps, this.#acked.bps, this.queueMs, this.rttMs);
+  }
+
+  /** All that leaves is to be told of for a while. */
+  #watch(now: number): void {
+    if (this.#sampling.isSampled(now)) this.#queue.beginTrend(now);
+    this.#sampling.watch(now);
   }
 
   #isTrusted(now: number): boolean {
@@ -559,7 +562,7 @@ export class SendEstimate {
   /** Growth alone is no reason to send the next layer: something must have been carried. */
   #isProven(now: number): boolean {
     if (!this.#silence.isHeard || this.#demand.nextBps <= 0) return true;
-    if (this.#standing.isOthers || this.#coarse.isTcp || this.#isTrusted(now)) return true;
+    if (this.#queue.isOthers || this.#coarse.isTcp || this.#isTrusted(now)) return true;
     return this.#proven(now) >= this.#demand.nextBps * PROOF;
   }
 
@@ -580,17 +583,14 @@ export class SendEstimate {
   /** Where nothing is sent for a while, as all is paused, no queue stays, and loss is history. */
   #forgetQueue(now: number): void {
     if (!this.#silence.turnsQuiet(now)) return;
-    this.#clock.queueMs = 0;
-    this.#trendline.clear();
-    this.#standing.clear();
+    this.#queue.empty();
     this.#loss.clear(this.#bps);
   }
 
   #mayProbe(now: number): boolean {
     if (this.#demand.idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
     if (this.#bps >= this.#demand.idealBps && this.#isTrusted(now)) return false;
-    const isFull = StandingQueue.isFull(this.#clock.queueMs, this.#bps);
-    if (isFull && !this.#standing.isOthers) return false;
+    if (this.#queue.isFull(this.#bps) && !this.#queue.isOthers) return false;
     // What was sent last stays unanswered: where all is paused, only a probe shows more.
     if (this.#silence.isSilent(now)) return this.#silence.isQuiet(now);
     // Where all is used, the queue says where the limit is: it grew there a moment ago.

@@ -27,8 +27,16 @@ export type PacketKind = (typeof PACKET_KIND)[keyof typeof PACKET_KIND];
 /** A probe is a burst with a number from 1 to 255; this is none. */
 export const NO_CLUSTER = 0;
 
+/** In place of a transport-wide number: the connection uses none, or not for this packet. */
+export const NOT_NUMBERED = -1;
+export const SKIPPED = -2;
+
 /** Who remembers what was sent under the transport-wide numbers of one connection. */
 export interface SendHistory {
+  /** Whether a packet that leaves now is to have a number. */
+  numbers(now: number): boolean;
+  /** A packet left that has none, because it was not to; arguments as of {@linkcode sent}. */
+  skipped(bytes: number, now: number): void;
   /**
    * A packet left.
    *
@@ -59,7 +67,7 @@ export interface WrittenPacket {
 
 /** A written packet with what its connection notes of it. */
 export interface NumberedPacket extends WrittenPacket {
-  /** Transport-wide number in the header (16 bits), or -1. */
+  /** Transport-wide number in the header (16 bits), {@linkcode NOT_NUMBERED} or {@linkcode SKIPPED}. */
   readonly transportSequence: number;
   readonly packetKind: PacketKind;
 }
@@ -85,6 +93,9 @@ export interface PacketSink {
    * @returns Whether something was left out, which nobody needs any more. Absent: nothing waits.
    */
   outdate?(ssrc: number): boolean;
-  /** The connection's next transport-wide sequence number (16 bits), or -1 while it uses none. */
-  nextTransportSequence(): number;
+  /**
+   * The connection's next transport-wide sequence number (16 bits), {@linkcode NOT_NUMBERED} while
+   * it uses none, or {@linkcode SKIPPED} if a packet that leaves now is to have none.
+   */
+  nextTransportSequence(now: number): number;
 }

@@ -7,11 +7,13 @@
  *
  * @module
  */
-import type {
-  NumberedPacket,
-  PacketSink,
-  SendHistory,
-  WrittenPacket,
+import {
+  NOT_NUMBERED,
+  type NumberedPacket,
+  type PacketSink,
+  type SendHistory,
+  SKIPPED,
+  type WrittenPacket,
 } from "../base/packet_sink.ts";
 import { SendKind } from "./datagrams/datagrams.ts";
 import type { NetworkPath } from "./ice/network_path.ts";
@@ -71,16 +73,20 @@ export class RtpOutlet implements PacketSink {
     if (sealed === 0) return;
     path.commit(sealed, packet.isVideo ? SendKind.video : SendKind.other);
     this.#copies?.copied();
-    if (packet.transportSequence < 0) return;
-    this.history?.sent(packet.transportSequence, sealed, packet.packetKind, now);
+    const { transportSequence } = packet;
+    if (transportSequence >= 0) {
+      this.history?.sent(transportSequence, sealed, packet.packetKind, now);
+    } else if (transportSequence === SKIPPED) this.history?.skipped(sealed, now);
   }
 
   outdate(ssrc: number): boolean {
     return this.#route.mediaPath?.outdate?.(ssrc) ?? false;
   }
 
-  nextTransportSequence(): number {
-    if (this.history === undefined) return -1;
+  nextTransportSequence(now: number): number {
+    const { history } = this;
+    if (history === undefined) return NOT_NUMBERED;
+    if (!history.numbers(now)) return SKIPPED;
     const sequence = this.#transportSequence;
     this.#transportSequence = (sequence + 1) & 0xffff;
     return sequence;

@@ -9,6 +9,7 @@
  * @module
  */
 import { ProbeSender } from "../../bandwidth/probe_sender.ts";
+import { SAMPLED_ESTIMATE } from "../../bandwidth/estimate_options.ts";
 import { SendEstimate } from "../../bandwidth/send_estimate.ts";
 import {
   NO_CLUSTER,
@@ -111,12 +112,20 @@ export class ConnectionEstimate implements SendHistory, Departing {
       return;
     }
     if (this.#estimate === undefined) {
-      this.#estimate = new SendEstimate();
+      this.#estimate = new SendEstimate(SAMPLED_ESTIMATE);
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
     }
     this.#world.outlet.history = this;
     this.#lookAtQueue(this.#estimate, now);
     this.#world.timed(this.nextWakeAt());
+  }
+
+  numbers(now: number): boolean {
+    return this.isProbing || this.#estimate!.numbers(now);
+  }
+
+  skipped(bytes: number, now: number): void {
+    this.#estimate!.skipped(bytes, now);
   }
 
   sent(sequence: number, bytes: number, kind: PacketKind, now: number): void {
@@ -146,6 +155,11 @@ export class ConnectionEstimate implements SendHistory, Departing {
     this.#estimate?.feedback(feedback, now);
     this.#changed(now);
     return true;
+  }
+
+  /** The subscriber asks for packets again. */
+  missed(now: number): void {
+    this.#estimate?.missed(now);
   }
 
   /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */

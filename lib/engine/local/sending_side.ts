@@ -241,6 +241,7 @@ export class SendingSide {
   }
 
   receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {
+    this.bandwidth.missed(now);
     this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
   }
 

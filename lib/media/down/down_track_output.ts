@@ -7,7 +7,12 @@
  *
  * @module
  */
-import { PACKET_KIND, type PacketKind, type PacketSink } from "../../base/packet_sink.ts";
+import {
+  NOT_NUMBERED,
+  PACKET_KIND,
+  type PacketKind,
+  type PacketSink,
+} from "../../base/packet_sink.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import { EXTENSION_URI } from "../../base/media_vocabulary.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
@@ -113,7 +118,7 @@ export class DownTrackOutput implements PacedTrack {
       pacer.hold(this, out.sequence, view.length, now);
       return DROP.none;
     }
-    const bytes = this.#reserve();
+    const bytes = this.#reserve(now);
     if (bytes === undefined) return DROP.noRoom;
     if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
       return DROP.outgoingTooLarge;
@@ -173,7 +178,7 @@ export class DownTrackOutput implements PacedTrack {
     out.asReceived();
     out.empty = true;
     this.#resender.remember(out, NO_SOURCE, 0, now);
-    const bytes = this.#reserve();
+    const bytes = this.#reserve(now);
     if (bytes === undefined) return DROP.noRoom;
     if (!writePadding(bytes, out, this.#extensions, now, padding)) return DROP.outgoingTooLarge;
     if (resendable) this.#resender.left(out, now);
@@ -191,7 +196,7 @@ export class DownTrackOutput implements PacedTrack {
     out.asReceived();
     out.empty = false;
     out.playoutDelay = -1;
-    const bytes = this.#reserve();
+    const bytes = this.#reserve(now);
     if (bytes === undefined) return DROP.noRoom;
     writeBareHeader(bytes, out, this.#extensions, now);
     out.source = payload;
@@ -224,13 +229,13 @@ export class DownTrackOutput implements PacedTrack {
     delay.measured((block.jitter * 1_000) / clockRate, nacksPercent, now, rttMs);
   }
 
-  #reserve(): Uint8Array | undefined {
+  #reserve(now: number): Uint8Array | undefined {
     const out = this.packet;
     out.originalSequence = -1;
     const bytes = this.#sink.reserve();
-    out.transportSequence = bytes !== undefined && this.#extensions.usesTransportSequence
-      ? this.#sink.nextTransportSequence()
-      : -1;
+    out.transportSequence = bytes === undefined
+      ? NOT_NUMBERED
+      : this.#extensions.takeNumber(this.#sink, now);
     return bytes;
   }
 

@@ -6,6 +6,7 @@
  * @module
  */
 import { EXTENSION_URI, type HeaderExtension } from "../../base/media_vocabulary.ts";
+import { NOT_NUMBERED, type PacketSink } from "../../base/packet_sink.ts";
 import {
   activeTargetsLength,
   takesActiveTargets,
@@ -58,6 +59,8 @@ export class ExtensionMap {
    */
   readonly #plain: Uint8Array | undefined;
   readonly #plainNumberAt: number;
+  /** The same for a packet without a number. */
+  readonly #skipped: Uint8Array | undefined;
   /** Where the transport-wide number and the time of sending were written last; -1: nowhere. */
   numberAt = -1;
   timeAt = -1;
@@ -103,20 +106,22 @@ export class ExtensionMap {
       .some((id) => id !== 0 && needsTwoByteForm(id, 1));
     this.#passed = from.reduce((mask, id) => id < 32 ? mask | 1 << id : mask, 0);
     const own = new Uint8Array(OWN_BYTES);
-    const length = this.#writeEach(own, 0, BARE, numbered ? 0 : -1, 0, -1, 0, -1);
+    const bare = own.slice(0, this.#writeEach(own, 0, BARE, NOT_NUMBERED, 0, -1, 0, -1));
+    this.#skipped = this.#absSendTimeId === 0 ? bare : undefined;
+    const length = this.#writeEach(own, 0, BARE, numbered ? 0 : NOT_NUMBERED, 0, -1, 0, -1);
     this.#plain = this.#absSendTimeId === 0 ? own.slice(0, length) : undefined;
     this.#plainNumberAt = this.numberAt;
   }
 
-  /** Whether packets carry transport-wide sequence numbers. */
-  get usesTransportSequence(): boolean {
-    return this.#transportCcId !== 0;
+  /** Takes the transport-wide number for a packet that leaves now, as {@linkcode PacketSink} has it. */
+  takeNumber(sink: PacketSink, now: number): number {
+    return this.#transportCcId === 0 ? NOT_NUMBERED : sink.nextTransportSequence(now);
   }
 
   /**
    * Writes the extension block for a packet at `out[at…]`.
    *
-   * @param transportSequence 16 bits, or -1 for none.
+   * @param transportSequence 16 bits, or negative for none.
    * @param activeTargets Decode targets that the dependency descriptor shall say are sent, as a
    *   mask; -1 to leave it as it is.
    * @param targetCount Decode targets there are; read only with a mask.
@@ -133,10 +138,10 @@ export class ExtensionMap {
     targetCount = 0,
     playoutDelay = -1,
   ): number {
-    const plain = this.#plain;
-    const isNumbered = this.#transportCcId !== 0;
+    const isNumbered = this.#transportCcId !== 0 && transportSequence >= 0;
+    const plain = isNumbered ? this.#plain : this.#skipped;
     if (
-      plain === undefined || activeTargets !== -1 || isNumbered !== transportSequence >= 0 ||
+      plain === undefined || activeTargets !== -1 ||
       (playoutDelay >= 0 && this.#playoutDelayId !== 0) || source.hasAnyExtension(this.#passed)
     ) {
       return this.#writeEach(

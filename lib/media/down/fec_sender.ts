@@ -96,9 +96,7 @@ export class FecSender {
     const out = this.#sink.reserve();
     if (out === undefined) return;
     const packet = this.#packet;
-    packet.transportSequence = this.#extensions.usesTransportSequence
-      ? this.#sink.nextTransportSequence()
-      : -1;
+    packet.transportSequence = this.#extensions.takeNumber(this.#sink, now);
     packet.sequence = this.#sequence;
     this.#sequence = (this.#sequence + 1) & 0xffff;
     writeBareHeader(out, packet, this.#extensions, now);

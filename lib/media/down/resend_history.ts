@@ -14,7 +14,7 @@ import type { OutgoingPacket } from "../packet/outgoing_packet.ts";
 export const MAX_RESENDS = 3;
 
 /** The number of a packet that has not left. */
-export const NOT_LEFT = -2;
+export const NOT_LEFT = -3;
 
 /** One entry, as doubles and as words. */
 const RECORD_BYTES = 64;
@@ -183,7 +183,7 @@ export class ResendHistory {
     this.#words[at] = waits ? this.#words[at]! | WAITS : this.#words[at]! & ~WAITS;
   }
 
-  /** Transport-wide number (16 bits) that it left with, -1 for none, {@linkcode NOT_LEFT}. */
+  /** Transport-wide number (16 bits) that it left with, negative for none, {@linkcode NOT_LEFT}. */
   transportSequence(entry: number): number {
     return this.#words[entry * WORDS + TRANSPORT_SEQUENCE]!;
   }

@@ -272,7 +272,7 @@ export class Resender {
     const out = this.#sink.reserve();
     if (out === undefined) return false;
     packet.sequence = this.#takeRtxSequence();
-    packet.transportSequence = this.#takeTransportSequence();
+    packet.transportSequence = this.#takeTransportSequence(now);
     return writePadding(out, packet, this.#extensions, now, MOST_PADDING);
   }
 
@@ -343,7 +343,7 @@ export class Resender {
       this.#number(entry, now, again);
       return;
     }
-    out.transportSequence = this.#takeTransportSequence();
+    out.transportSequence = this.#takeTransportSequence(now);
     out.payloadType = rtxPayloadType;
     out.ssrc = rtxSsrc;
     out.sequence = this.#takeRtxSequence();
@@ -355,7 +355,7 @@ export class Resender {
     const history = this.#history;
     const left = history.transportSequence(entry);
     this.#isAgain = again && left !== NOT_LEFT;
-    const number = this.#isAgain ? left : this.#takeTransportSequence();
+    const number = this.#isAgain ? left : this.#takeTransportSequence(now);
     if (again && !this.#isAgain) this.#noteHeader(entry, number, now);
     this.#packet.transportSequence = number;
   }
@@ -377,8 +377,8 @@ export class Resender {
     return -1;
   }
 
-  #takeTransportSequence(): number {
-    return this.#extensions.usesTransportSequence ? this.#sink.nextTransportSequence() : -1;
+  #takeTransportSequence(now: number): number {
+    return this.#extensions.takeNumber(this.#sink, now);
   }
 
   #takeRtxSequence(): number {

@@ -1,0 +1,133 @@
+/**
+ * Which packets are numbered, so that their arrival is told: all of them, or, while a path is calm,
+ * those of a moment in each while. Receivers tell as long as there is something to tell, 10 to 20
+ * times a second, and each message costs about as much as several packets.
+ *
+ * Contract: pure, `now` is monotonic ms. Between two moments nothing of a path is seen but what is
+ * asked for again, so whoever hears of that, or has any doubt, says so by {@linkcode
+ * NumberSampling.watch}: then all are numbered again, at once.
+ *
+ * @module
+ */
+
+/** A path has to be calm for so long first, ms. */
+const CALM_MS = 5_000;
+/** Packets of so long are numbered, from one moment to the next, ms: a frame, or two. */
+const MOMENT_MS = 20;
+const EVERY_MS = 400;
+/** So long is everything numbered after a doubt, ms: some frames, and what is told of them. */
+const WATCH_MS = 500;
+/** A message all of whose packets waited for longer is a reason for doubt, ms. */
+export const DOUBTFUL_WAIT_MS = 20;
+
+/** Only where no more than this share of the estimate is acknowledged, … */
+const MOST_SHARE = 0.8;
+/** … with a queue no longer than this, ms, and so near that samples are told of one by one. */
+const MOST_QUEUE_MS = 20;
+const MOST_RTT_MS = 250;
+
+/** Of one connection. */
+export class NumberSampling {
+  /** Since when the path is calm, -1 while it is not. */
+  #calmSince = -1;
+  /** Everything that leaves before is numbered; -1 while the path is not calm. */
+  #watchedUntil = -1;
+  /** The newest moment began then, and its first packet has this number; -1 before its time. */
+  #momentAt = -Infinity;
+  #first = -1;
+  /** Bytes since the moment before it began, and since it did. */
+  #bytesBefore = 0;
+  #bytes = 0;
+  /** When the first packet of a moment came last, by the receiver's clock. */
+  #arrivedAt = -1;
+
+  /** Whether a path can be known by samples. Rates are bits per second. */
+  static suits(bps: number, ackedBps: number, queueMs: number, rttMs: number): boolean {
+    return ackedBps <= bps * MOST_SHARE && queueMs < MOST_QUEUE_MS && rttMs < MOST_RTT_MS;
+  }
+
+  /** Whether not all that leaves now is numbered. */
+  isSampled(now: number): boolean {
+    return this.#calmSince >= 0 && now >= this.#watchedUntil;
+  }
+
+  /** Whether a packet that leaves now is to be numbered. */
+  numbers(now: number): boolean {
+    return this.#calmSince < 0 || now < this.#watchedUntil ||
+      now - this.#momentAt < MOMENT_MS || now - this.#momentAt >= EVERY_MS;
+  }
+
+  /** A numbered packet left. */
+  sent(sequence16: number, bytes: number, now: number): void {
+    if (!this.isSampled(now)) return;
+    if (now - this.#momentAt >= EVERY_MS) {
+      // One whose first packet is not told of says nothing, and the next is compared with none.
+      if (this.#first >= 0) this.#arrivedAt = -1;
+      this.#first = sequence16;
+      this.#momentAt = now;
+      this.#bytesBefore = this.#bytes;
+      this.#bytes = 0;
+    }
+    this.#bytes += bytes;
+  }
+
+  /** A packet left that would be numbered at other times. */
+  skipped(bytes: number): void {
+    this.#bytes += bytes;
+  }
+
+  /** Whether a packet that left then was one of few that are told of. */
+  isSample(sentAt: number): boolean {
+    return this.isSampled(sentAt);
+  }
+
+  /** Bytes that left between the first packets of the last two moments. */
+  get momentBytes(): number {
+    return this.#bytesBefore;
+  }
+
+  /**
+   * A sample arrived.
+   *
+   * @param arrivedAt By the receiver's clock, ms.
+   * @returns How long after the moment before the newest one arrived, ms: in that time {@linkcode
+   *   momentBytes} came. 0 if this packet does not tell.
+   */
+  arrived(sequence16: number, arrivedAt: number): number {
+    if (sequence16 !== this.#first) return 0;
+    const elapsedMs = this.#arrivedAt < 0 ? 0 : arrivedAt - this.#arrivedAt;
+    this.#first = -1;
+    this.#arrivedAt = arrivedAt;
+    return Math.max(0, elapsedMs);
+  }
+
+  /**
+   * @param isCalm Nothing speaks against it.
+   */
+  update(isCalm: boolean, now: number): void {
+    if (!isCalm) this.clear();
+    else if (this.#calmSince < 0) {
+      this.#calmSince = now;
+      this.#watchedUntil = now + CALM_MS;
+    }
+  }
+
+  /** Something happened: everything is numbered for a moment. */
+  watch(now: number): void {
+    if (this.#calmSince < 0) return;
+    this.#watchedUntil = Math.max(this.#watchedUntil, now + WATCH_MS);
+    this.#forgetMoment();
+  }
+
+  clear(): void {
+    this.#calmSince = this.#watchedUntil = -1;
+    this.#forgetMoment();
+  }
+
+  /** The next moment is compared with none. */
+  #forgetMoment(): void {
+    this.#momentAt = -Infinity;
+    this.#first = this.#arrivedAt = -1;
+    this.#bytes = this.#bytesBefore = 0;
+  }
+}

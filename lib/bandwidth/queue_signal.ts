@@ -1,0 +1,163 @@
+/**
+ * What arrivals tell of the queue on a path: how long it is, whether it grows, and whose it is.
+ *
+ * Contract: whatever the receiver's times are, numbers stay finite and nothing allocates. Times
+ * that packets left at are of our clock, times of arrival of the receiver's, `now` is monotonic ms.
+ *
+ * @module
+ */
+import type { AckedRate } from "./acked_rate.ts";
+import { ArrivalGroups } from "./arrival_groups.ts";
+import { FeedbackClock } from "./feedback_clock.ts";
+import { OveruseGrace } from "./overuse_grace.ts";
+import type { RateControl } from "./rate_control.ts";
+import { StandingQueue } from "./standing_queue.ts";
+import { QUEUE, type QueueTrend, Trendline } from "./trendline.ts";
+
+/** A fall to less than this share leaves a queue behind, for so long, ms. */
+const DEEP_FALL = 0.75;
+const DEEP_FALL_MS = 1_000;
+
+/** What was not seen to grow is judged by its length, for so long, ms, and if it is longer, ms. */
+const UNSEEN_MS = 1_000;
+const UNSEEN_QUEUE_MS = 100;
+
+/** The queue of one path. */
+export class QueueSignal {
+  readonly #clock = new FeedbackClock();
+  readonly #groups = new ArrivalGroups();
+  readonly #trendline = new Trendline();
+  readonly #grace = new OveruseGrace();
+  readonly #standing = new StandingQueue();
+  readonly #borneMs: number;
+  /** The shortest wait in the message that is read. */
+  #leastWaitMs = 0;
+  #unseenUntil = -Infinity;
+
+  /** @param borneMs A queue no longer than this says nothing. */
+  constructor(borneMs: number) {
+    this.#borneMs = borneMs;
+  }
+
+  /** How long packets wait on their way, ms. */
+  get queueMs(): number {
+    return this.#clock.queueMs;
+  }
+
+  /** Smoothed round trip by feedback, ms; -1 before there was any. */
+  get rttMs(): number {
+    return this.#clock.rttMs;
+  }
+
+  /** It grows, or is about to. */
+  get isWarning(): boolean {
+    const { state, isWarning } = this.#trendline;
+    return (state === QUEUE.grows || isWarning) && !this.#isBorne;
+  }
+
+  get isGrowing(): boolean {
+    return this.#trendline.state === QUEUE.grows && !this.#isBorne;
+  }
+
+  /** It did not give way when we did: somebody else's. */
+  get isOthers(): boolean {
+    return this.#standing.isOthers;
+  }
+
+  /** Of what arrives, may be sent while it is tried whose it is; 0 while nothing is tried. */
+  get trialShare(): number {
+    return this.#standing.isTrial ? this.#standing.share : 0;
+  }
+
+  /** Whether it is longer than what frames of a few tracks make at a rate. */
+  isFull(bps: number): boolean {
+    return StandingQueue.isFull(this.#clock.queueMs, bps);
+  }
+
+  /** Packets left. */
+  sent(bytes: number): void {
+    this.#standing.sent(bytes);
+  }
+
+  /** The receiver's time of a message's first delta, ms; see {@linkcode FeedbackClock}. */
+  referenceMs(reference: number): number {
+    this.#leastWaitMs = Infinity;
+    return this.#clock.referenceMs(reference);
+  }
+
+  /**
+   * A packet arrived.
+   *
+   * @param isSample Of those around it none are told of: it is no part of a trend.
+   */
+  arrived(sentAt: number, arrivedAt: number, now: number, isSample: boolean): void {
+    this.#grace.arrived(sentAt, arrivedAt, now);
+    this.#leastWaitMs = Math.min(this.#leastWaitMs, this.#clock.waitedMs(sentAt, arrivedAt));
+    if (isSample || !this.#groups.add(sentAt, arrivedAt, now)) return;
+    const { sendDeltaMs, arrivalDeltaMs } = this.#groups;
+    this.#trendline.add(sendDeltaMs, arrivalDeltaMs, arrivedAt, now);
+  }
+
+  /** The newest packet of a message. */
+  heard(sentAt: number, arrivedAt: number, now: number): void {
+    this.#clock.heard(sentAt, arrivedAt, now);
+  }
+
+  /** How long all packets of the newest message waited at least, ms. */
+  get leastWaitMs(): number {
+    return this.#leastWaitMs === Infinity ? 0 : this.#leastWaitMs;
+  }
+
+  /**
+   * What it does, as far as it is ours.
+   *
+   * @param bps The estimate.
+   * @param rate By delay, and when it fell how far.
+   * @param isPushed Somebody else's queue is pushed against.
+   */
+  trend(
+    bps: number,
+    acked: AckedRate,
+    rate: RateControl,
+    isPushed: boolean,
+    now: number,
+  ): QueueTrend {
+    const isDeepFall = now - rate.loweredAt < DEEP_FALL_MS &&
+      rate.bps < rate.beforeBps * DEEP_FALL;
+    this.#standing.update(this.queueMs, bps, acked.recentBps, isDeepFall, now);
+    if (this.#standing.isOthers) return isPushed ? QUEUE.steady : QUEUE.drains;
+    const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS;
+    const state = isUnseen ? QUEUE.grows : this.#trendline.state;
+    const isPassing = state === QUEUE.grows &&
+      (this.#isBorne || this.#grace.isGiven(acked.sentPeakBps, bps, now));
+    return isPassing ? QUEUE.drains : state;
+  }
+
+  /** All packets are told of again: how the queue grew until now, if it did, was not seen. */
+  beginTrend(now: number): void {
+    this.#groups.clear();
+    this.#trendline.clear();
+    this.#unseenUntil = now + UNSEEN_MS;
+  }
+
+  /** Nothing was sent for a while: no queue is left. */
+  empty(): void {
+    this.#clock.queueMs = 0;
+    this.#trendline.clear();
+    this.#standing.clear();
+  }
+
+  clear(): void {
+    this.#clock.clear();
+    this.#groups.clear();
+    this.#trendline.clear();
+    this.#unseenUntil = -Infinity;
+    this.#standing.clear();
+    this.#grace.clear();
+  }
+
+  /** It is so short that it says nothing. */
+  get #isBorne(): boolean {
+    return this.#clock.queueMs < this.#borneMs;
+  }
+}
