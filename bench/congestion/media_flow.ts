@@ -56,6 +56,8 @@ export interface Sample {
   readonly mediaBps: number;
   /** Of what arrived meanwhile, the longest wait. */
   readonly queueMs: number;
+  /** Of feedback, sent meanwhile. */
+  readonly messages: number;
 }
 
 interface Flying {
@@ -93,8 +95,6 @@ export class MediaFlow implements PacedTrack {
   lostPackets = 0;
   sentBytes = 0;
   probes = 0;
-  /** Of feedback. */
-  messages = 0;
   paddingBytes = 0;
   readonly #options: FlowOptions;
   readonly #receiver = new FeedbackReceiver();
@@ -112,6 +112,7 @@ export class MediaFlow implements PacedTrack {
   #received = 0;
   #media = 0;
   #worst = 0;
+  #told = 0;
   readonly #probes = new ProbeSender((now, most) => this.#pad(now, most));
   readonly #probing: Probing;
   #repairBudget = 0;
@@ -214,7 +215,7 @@ export class MediaFlow implements PacedTrack {
   #tell(told: Uint8Array | number, length: number, now: number): void {
     const { back, delayMs } = this.#options;
     const out = back.send(length + FEEDBACK_OVERHEAD, now);
-    if (typeof told !== "number") this.messages++;
+    if (typeof told !== "number") this.#told++;
     if (out >= 0) this.#messages.push({ at: out + delayMs, told });
   }
 
@@ -288,7 +289,12 @@ export class MediaFlow implements PacedTrack {
       receivedBps: this.#received * 8_000 / SAMPLE_MS,
       mediaBps: this.#media * 8_000 / SAMPLE_MS,
       queueMs: this.#worst,
+      messages: this.#told,
     });
-    this.#received = this.#media = this.#worst = 0;
+    this.#received =
+      this.#media =
+      this.#worst =
+      this.#told =
+        0;
   }
 }

@@ -21,7 +21,7 @@ import { ElasticSource } from "./elastic_source.ts";
 import { type LayeredOptions, LayeredSource } from "./layered_source.ts";
 import type { LinkOptions, RateStep } from "./link.ts";
 import { LateThread } from "./late_thread.ts";
-import { type FlowOptions, MediaFlow } from "./media_flow.ts";
+import { type FlowOptions, MediaFlow, SAMPLE_MS } from "./media_flow.ts";
 import { TcpFlow } from "./tcp_flow.ts";
 
 const DELAY_MS = 25;
@@ -249,6 +249,28 @@ function breakdown(seed: number): Outcome {
   };
 }
 
+/** Nothing is wrong for long: receivers have little to tell, and then the path becomes narrow. */
+function calm(seed: number): Outcome {
+  const durationMs = 90_000;
+  const run = subscriber(seed, { steps: rates([0, 10], [60, 3]), durationMs, tracks: 3 });
+  const told = meanOf(between(run.flow, 20_000, 60_000), ({ messages }) => messages);
+  const fallen = between(run.flow, 60_000, durationMs).find(({ estimateBps }) => estimateBps < 3e6);
+  return {
+    ...run,
+    gates: [
+      atMost("messages of feedback a second while calm", told * 1_000 / SAMPLE_MS, 8),
+      atMost(
+        "estimate below what there is after, s",
+        ((fallen?.atMs ?? 1e9) - 60_000) / 1_000,
+        1.5,
+      ),
+      queueGate(run, 60_000 + SETTLE_MS, durationMs),
+      steadyGate(run, 70_000, durationMs),
+      atMost("frozen, s", run.figures.freezeS, 0.5),
+    ],
+  };
+}
+
 /** A bottleneck ends; how soon the whole pictures are there. */
 function widened(
   mbps: number,
@@ -440,6 +462,7 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("bursts-6", "of six at once on 20 Mbit/s, queue of 30 ms", bursts(20, 6, 30, true)),
   caseOf("unpaced-6", "the same, sent as they come", bursts(20, 6, 30, false)),
   caseOf("breakdown", "10 → 0.8 → 10 Mbit/s, three tracks", breakdown),
+  caseOf("calm", "10 Mbit/s for a minute → 3 Mbit/s, three tracks", calm),
   caseOf("widened", "0.5 → 10 Mbit/s, one track", widened(10, 1, 3)),
   caseOf("widened-3", "0.5 → 10 Mbit/s, three tracks", widened(10, 3, 5)),
   caseOf("widened-lossy", "0.5 → 10 Mbit/s, 10 % random loss", widened(10, 1, 10, 0.1)),

@@ -8,10 +8,12 @@
 import type { DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
 import { EXTENSION_URI, FLEXFEC_MIME } from "../../../lib/base/media_vocabulary.ts";
 import {
+  NOT_NUMBERED,
   type NumberedPacket,
   PACKET_KIND,
   type PacketSink,
   type SendHistory,
+  SKIPPED,
 } from "../../../lib/base/packet_sink.ts";
 import type { SendingSide } from "../../../lib/engine/local/sending_side.ts";
 import { TransportFeedbackRecorder } from "../../../lib/media/up/transport_feedback.ts";
@@ -101,7 +103,7 @@ class LinkSink implements PacketSink {
     if (packet.ssrc === FEC_SSRC) this.fecPackets++;
     if (packet.transportSequence >= 0) {
       this.history?.sent(packet.transportSequence, bytes, packet.packetKind, now);
-    }
+    } else if (packet.transportSequence === SKIPPED) this.history?.skipped(bytes, now);
     const at = this.link.arrival(bytes, now);
     if (at === undefined) return;
     const media = packet.ssrc === SSRC ? packet.sequence & 0xffff : packet.originalSequence ?? -1;
@@ -109,8 +111,9 @@ class LinkSink implements PacketSink {
     this.flying.push({ at, audio, frames, transport, media, kind, bytes });
   }
 
-  nextTransportSequence(): number {
-    return this.history === undefined ? -1 : this.#next++ & 0xffff;
+  nextTransportSequence(now: number): number {
+    if (this.history === undefined) return NOT_NUMBERED;
+    return this.history.numbers(now) ? this.#next++ & 0xffff : SKIPPED;
   }
 }
 

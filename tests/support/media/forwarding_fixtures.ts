@@ -14,6 +14,7 @@ import {
   type PacketKind,
   type PacketSink,
   SEAL_BYTES,
+  SKIPPED,
 } from "../../../lib/base/packet_sink.ts";
 import { UpTrack, type UpTrackOptions } from "../../../lib/media/up/up_track.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
@@ -100,6 +101,8 @@ export class RecordingSink implements PacketSink {
   readonly kinds: PacketKind[] = [];
   /** There is no room. */
   isFull = false;
+  /** Packets that leave now are to have no transport-wide number. */
+  skips = false;
   #transport = 65_530;
 
   readonly #reserved = new Uint8Array(1_536);
@@ -120,7 +123,7 @@ export class RecordingSink implements PacketSink {
   }
 
   nextTransportSequence(): number {
-    return this.#transport++ & 0xffff;
+    return this.skips ? SKIPPED : this.#transport++ & 0xffff;
   }
 
   get views(): RtpView[] {

@@ -107,6 +107,41 @@ Deno.test("ConnectionEstimate goes by REMB where packets are not reported on, an
   assert.ok(connection.estimate!.bps < 640_000);
 });
 
+Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all after a word of loss", () => {
+  const { connection, outlet, report } = world();
+  connection.setVideo(true, 0);
+  connection.estimate!.setDemand(100_000, 400_000, 0);
+  const history = outlet.history!;
+  let next = 0;
+  /** Sends five packets, which come 5 ms later. */
+  const round = (now: number) => {
+    for (let i = 0; i < 5; i++) {
+      history.sent((next + i) & 0xffff, 1_000, PACKET_KIND.media, now + i);
+    }
+    report(next, [5, 6, 7, 8, 9].map((ms) => (now + ms) * 4), now + 30);
+    next += 5;
+    connection.tick(now + 50);
+  };
+  for (let now = 0; now < 10_000; now += 100) round(now);
+  const numbered = (now: number) => {
+    let count = 0;
+    for (let at = now; at < now + 100; at++) count += history.numbers(at) ? 1 : 0;
+    return count;
+  };
+  const doubts = [
+    (now: number) => connection.missed(now),
+    (now: number) => connection.receiveFractionLost(1, now),
+  ];
+  let now = 10_000;
+  for (const doubt of doubts) {
+    round(now);
+    assert.equal(numbered(now + 100), 0);
+    doubt(now + 200);
+    assert.equal(numbered(now + 600), 100, "for half a second");
+    now += 1_000;
+  }
+});
+
 Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is video, and goes by it", () => {
   let queued = 0;
   const { connection, outlet } = world(() => queued);

@@ -286,6 +286,23 @@ Deno.test("DownTrack without RTX numbers what had no room once, when it is asked
   assert.deepEqual(sink.kinds, [PACKET_KIND.audio, PACKET_KIND.repair, PACKET_KIND.again]);
 });
 
+Deno.test("DownTrack without RTX resends what had no number without one, and what had one with it", () => {
+  const { down, sink, send } = setup({
+    rtx: false,
+    subscriberExtensions: [{ id: 8, uri: EXTENSION_URI.transportCc }],
+  });
+  sink.skips = true;
+  send(100, KEY);
+  sink.skips = false;
+  send(101, DELTA, { now: 20 });
+  down.receiveNack(Uint16Array.of(100), 1, 100);
+  sink.skips = true;
+  down.receiveNack(Uint16Array.of(101), 1, 100);
+  const [first, second, ...again] = sink.packets;
+  assert.deepEqual(again, [first, second]);
+  assert.deepEqual(sink.views.map((view) => view.extensionLength(8)), [0, 2, 0, 2]);
+});
+
 Deno.test("DownTrack resends one packet at most 3 times, about a round trip apart", () => {
   const { down, sink, send } = setup();
   send(100, KEY);

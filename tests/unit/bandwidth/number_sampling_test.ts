@@ -1,0 +1,85 @@
+/** Which packets are numbered on a calm path, and what can be told by few of them. */
+import assert from "node:assert/strict";
+import { NumberSampling } from "../../../lib/bandwidth/number_sampling.ts";
+
+/** Sends a packet of 1,000 bytes each ms in `[from, to)`; returns when numbered ones left. */
+function send(sampling: NumberSampling, from: number, to: number): number[] {
+  const numbered: number[] = [];
+  for (let now = from; now < to; now++) {
+    if (sampling.numbers(now)) {
+      sampling.sent(now & 0xffff, 1_000, now);
+      numbered.push(now);
+    } else sampling.skipped(1_000);
+  }
+  return numbered;
+}
+
+/** A path that has been calm for 5 s at 6,000. */
+function calm(): NumberSampling {
+  const sampling = new NumberSampling();
+  sampling.update(true, 1_000);
+  assert.equal(send(sampling, 1_000, 6_000).length, 5_000, "everything, for five seconds");
+  return sampling;
+}
+
+Deno.test("NumberSampling numbers 20 of 400 ms once a path was calm for 5 s", () => {
+  const sampling = calm();
+  const expected = [6_000, 6_400, 6_800, 7_200, 7_600]
+    .flatMap((at) => Array.from({ length: 20 }, (_, i) => at + i));
+  assert.deepEqual(send(sampling, 6_000, 8_000), expected);
+  assert.equal(sampling.isSampled(7_999), true);
+});
+
+Deno.test("NumberSampling begins a moment with the first packet that there is", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_001);
+  assert.deepEqual(send(sampling, 6_730, 6_760).length, 20);
+  assert.equal(sampling.numbers(7_129), false);
+  assert.equal(sampling.numbers(7_130), true);
+});
+
+Deno.test("NumberSampling numbers everything half a second after a doubt, and then a whole moment", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_100);
+  sampling.watch(6_100);
+  const numbered = send(sampling, 6_100, 7_000);
+  const everything = Array.from({ length: 520 }, (_, i) => 6_100 + i);
+  assert.deepEqual(numbered, everything);
+});
+
+Deno.test("NumberSampling numbers everything once a path is calm no longer, for 5 s at least", () => {
+  const sampling = calm();
+  sampling.update(false, 6_050);
+  assert.equal(sampling.isSampled(6_050), false);
+  sampling.update(true, 6_100);
+  assert.equal(send(sampling, 6_050, 11_100).length, 5_050);
+  assert.equal(send(sampling, 11_100, 11_500).length, 20);
+});
+
+Deno.test("NumberSampling tells what left between two moments, by when their first packets came", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_300);
+  assert.equal(sampling.arrived(6_000, 50_000), 0, "there is nothing to compare the first with");
+  assert.equal(sampling.arrived(6_001, 50_001), 0);
+  send(sampling, 6_300, 6_600);
+  assert.equal(sampling.arrived(6_400, 50_410), 410);
+  assert.equal(sampling.momentBytes, 400_000);
+  assert.equal(sampling.arrived(6_400, 50_410), 0, "once");
+});
+
+Deno.test("NumberSampling compares nothing across a moment whose first packet did not come", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_300);
+  sampling.arrived(6_000, 50_000);
+  send(sampling, 6_300, 7_100);
+  assert.equal(sampling.arrived(6_800, 50_800), 0);
+  send(sampling, 7_100, 7_500);
+  assert.equal(sampling.arrived(7_200, 51_200), 400);
+});
+
+Deno.test("NumberSampling suits paths that carry a quarter more, without a queue, and near", () => {
+  assert.equal(NumberSampling.suits(1_250_000, 1_000_000, 19, 249), true);
+  assert.equal(NumberSampling.suits(1_249_000, 1_000_000, 0, 10), false);
+  assert.equal(NumberSampling.suits(9_000_000, 1_000_000, 20, 10), false);
+  assert.equal(NumberSampling.suits(9_000_000, 1_000_000, 0, 250), false);
+});
