@@ -534,8 +534,7 @@ export class SendEstimate {
   #isCalm(now: number): boolean {
     if (this.#options.samples !== true || this.#silence.isSilent(now)) return false;
     const carriesAll = this.#limitedBy === "none" && this.#mayRaise;
-    return carriesAll && this.#plan.probe === undefined && this.#result.cluster === 0 &&
-      this.#loss.averageLoss < CLEAN_LOSS && now - this.#loweredAt >= CLEAN_MS &&
+    return carriesAll && this.#loss.averageLoss < CLEAN_LOSS && now - this.#loweredAt >= CLEAN_MS &&
       NumberSampling.suits(this.#bps, this.#acked.bps, this.queueMs, this.rttMs);
   }
 
@@ -578,6 +577,7 @@ export class SendEstimate {
     const proven = this.#silence.isHeard ? this.#proven(now) : this.#bps;
     const { nextBps, idealBps } = this.#demand;
     this.#plan.plan(this.#bps, proven, starvedBps, nextBps, idealBps, most, now);
+    if (this.#plan.probe !== undefined) this.#watch(now);
   }
 
   /** Where nothing is sent for a while, as all is paused, no queue stays, and loss is history. */

@@ -16,6 +16,7 @@ import { ForwardLatency } from "../../lib/engine/local/forward_latency.ts";
 import { HopLink } from "../../lib/engine/relay/hop_link.ts";
 import type { HopCrypto } from "../../lib/engine/relay/hop_keys.ts";
 import { SENT } from "../../lib/bandwidth/sent_packets.ts";
+import { SAMPLED_ESTIMATE } from "../../lib/bandwidth/estimate_options.ts";
 import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
 import { NOT_RECEIVED, TransportFeedback } from "../../lib/wire/transport_cc.ts";
 import { PACKET_HEAD_WORDS, RELAY } from "../../lib/engine/relay/relay_records.ts";
@@ -651,4 +652,46 @@ Deno.test("SendEstimate takes packets with under 4 heap bytes each, and feedback
   assert.ok(perAnswered < MAX_BOXES_BYTES, `${perAnswered} bytes for ten packets and a message`);
   const perPacket = untilQuiet(() => growthPerStep(20 * STRETCH, send));
   assert.ok(perPacket < MAX_BYTES, `${perPacket} bytes per packet`);
+});
+
+Deno.test("SendEstimate on a calm path takes packets with and without numbers alike", () => {
+  const estimate = new SendEstimate(SAMPLED_ESTIMATE);
+  estimate.setDemand(100_000, 1_000_000, 0, 0);
+  const message = new TransportFeedback();
+  let numbered = 0;
+  let told = 0;
+  let now = 1_000;
+  let asked = 0;
+  let firstAt = 0;
+  const send = () => {
+    now += 5;
+    asked++;
+    if (!estimate.numbers(now)) return estimate.skipped(600, now);
+    if (numbered === told) firstAt = now;
+    estimate.sent(numbered++ & 0xffff, 600, SENT.media, 0, now);
+  };
+  const round = () => {
+    for (let i = 0; i < 10; i++) send();
+    message.baseSequence = told & 0xffff;
+    message.statusCount = numbered - told;
+    told = numbered;
+    if (message.statusCount > 0) {
+      message.referenceTime = Math.floor(firstAt / 64) & 0xffffff;
+      message.deltas.fill(20, 0, message.statusCount);
+      message.deltas[0] = (firstAt % 64) * 4;
+      estimate.feedback(message, now);
+    }
+    if (now >= estimate.nextWakeAt()) estimate.tick(now);
+  };
+  for (let i = 0; i < 1_000; i++) round();
+  const before = [asked, numbered] as const;
+  const perRound =
+    untilQuiet(() => growthPerStep(10 * STRETCH, round) * MAX_BYTES / MAX_BOXES_BYTES) *
+    MAX_BOXES_BYTES / MAX_BYTES;
+  assert.ok(
+    perRound < MAX_BOXES_BYTES,
+    `${perRound} bytes for ten packets and what is told of them`,
+  );
+  const share = (numbered - before[1]) / (asked - before[0]);
+  assert.ok(share < 0.2, `${share} of the packets had numbers`);
 });
