@@ -241,7 +241,7 @@ export class SendEstimate {
 
   /** Receiver estimated maximum bitrate: counts only where there is no transport-wide feedback. */
   remb(bps: number, now: number): void {
-    if (!(bps >= 0)) return;
+    if (this.#silence.isHeard || !(bps >= 0)) return;
     this.#coarse.remb(bps, now);
     this.#combine(now);
   }

@@ -12,6 +12,11 @@ class Conversation {
   readonly #message = new TransportFeedback();
   #sequence = 0;
 
+  /** Nothing waits on its way. */
+  clear(ms: number): void {
+    this.talk(ms, 500_000, (sentAt) => sentAt + 20);
+  }
+
   /**
    * Sends packets of 1,000 bytes for `ms` at a rate, and tells of them every 50 ms.
    *
@@ -305,3 +310,16 @@ for (const unanswered of [1, 40]) {
     assert.ok(estimate.bps >= base, `${estimate.bps} after ${asked.back} more`);
   });
 }
+
+Deno.test("SendEstimate passes over REMB from whoever tells when packets came", () => {
+  const talk = new Conversation();
+  talk.estimate.setDemand(100_000, 400_000, talk.now, 0);
+  talk.clear(3_000);
+  const { bps, limitedBy } = talk.estimate;
+  assert.equal(talk.estimate.mayRaise, true);
+  // Receivers tell it of packets without numbers, of which there are few at first.
+  talk.estimate.remb(900_000, talk.now);
+  talk.estimate.remb(60_000, talk.now);
+  assert.deepEqual([talk.estimate.bps, talk.estimate.limitedBy], [bps, limitedBy]);
+  assert.equal(talk.estimate.mayRaise, true, "nor is anything held");
+});
