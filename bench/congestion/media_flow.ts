@@ -244,7 +244,7 @@ export class MediaFlow implements PacedTrack {
     while (this.#messages.length > 0 && this.#messages[0]!.at <= now) {
       const bytes = this.#messages.shift()!.told;
       if (typeof bytes === "number") {
-        this.estimate.missed(now);
+        this.estimate.missed(bytes, now);
         this.#repair(bytes, now);
         continue;
       }

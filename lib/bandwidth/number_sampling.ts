@@ -20,6 +20,11 @@ const WATCH_MS = 500;
 /** A message all of whose packets waited for longer is a reason for doubt, ms. */
 export const DOUBTFUL_WAIT_MS = 20;
 
+/** Calm ends where more of late packets than this share, and so many, are asked for again… */
+const MOST_MISSED = 0.01;
+const LEAST_MISSED = 3;
+/** …of which the newest so many count, and older ones by half, and so on. */
+const LATE_PACKETS = 1_000;
 /** Only where no more than this share of the estimate is acknowledged, … */
 const MOST_SHARE = 0.8;
 /** … with a queue no longer than this, ms, and so near that samples are told of one by one. */
@@ -38,6 +43,9 @@ export class NumberSampling {
   /** Bytes since the moment before it began, and since it did. */
   #bytesBefore = 0;
   #bytes = 0;
+  /** Of late: what left, and what of it was asked for again. */
+  #packets = 0;
+  #missed = 0;
   /** When the first packet of a moment came last, by the receiver's clock. */
   #arrivedAt = -1;
 
@@ -59,6 +67,7 @@ export class NumberSampling {
 
   /** A numbered packet left. */
   sent(sequence16: number, bytes: number, now: number): void {
+    this.#packets++;
     if (!this.isSampled(now)) return;
     if (now - this.#momentAt >= EVERY_MS) {
       // One whose first packet is not told of says nothing, and the next is compared with none.
@@ -73,6 +82,7 @@ export class NumberSampling {
 
   /** A packet left that would be numbered at other times. */
   skipped(bytes: number): void {
+    this.#packets++;
     this.#bytes += bytes;
   }
 
@@ -112,6 +122,16 @@ export class NumberSampling {
     }
   }
 
+  /** So many packets are asked for again. Who samples would not see how many are lost. */
+  missed(count: number): void {
+    if (this.#packets > LATE_PACKETS) {
+      this.#packets /= 2;
+      this.#missed /= 2;
+    }
+    this.#missed += count;
+    if (this.#missed >= LEAST_MISSED && this.#missed > this.#packets * MOST_MISSED) this.clear();
+  }
+
   /** Something happened: everything is numbered for a moment. */
   watch(now: number): void {
     if (this.#calmSince < 0) return;
@@ -121,6 +141,7 @@ export class NumberSampling {
 
   clear(): void {
     this.#calmSince = this.#watchedUntil = -1;
+    this.#packets = this.#missed = 0;
     this.#forgetMoment();
   }
 

@@ -185,9 +185,10 @@ export class SendEstimate {
     this.#leave(bytes, now);
   }
 
-  /** Packets are asked for again: how many more, feedback on all that leaves shows. */
-  missed(now: number): void {
+  /** So many packets are asked for again: how much more, feedback on all that leaves shows. */
+  missed(count: number, now: number): void {
     this.#watch(now);
+    this.#sampling.missed(count);
   }
 
   /** A packet left once more under its number: when it arrives tells nothing any more. */
@@ -320,9 +321,8 @@ export class SendEstimate {
 
   /** Begins where an earlier connection of the same client was, or was told to. */
   restore(bps: number): void {
-    const { minBps, maxBps } = this.#options;
     if (!(bps >= 0)) return;
-    const clamped = Math.max(minBps, Math.min(maxBps, bps));
+    const clamped = this.#clamped(bps);
     this.#rate.clear(clamped);
     this.#loss.clear(clamped);
     this.#coarse.restore(clamped);
@@ -334,6 +334,10 @@ export class SendEstimate {
     if (now !== this.#leftAt) this.#countLeft();
     this.#leftAt = now;
     this.#leftBytes += bytes;
+  }
+
+  #clamped(bps: number): number {
+    return Math.max(this.#options.minBps, Math.min(this.#options.maxBps, bps));
   }
 
   /** What left at one instant counts at once: most packets leave among others. */
@@ -476,7 +480,6 @@ export class SendEstimate {
   /** Makes one figure of all, and its cause. */
   #combine(now: number): void {
     this.#countLeft();
-    const { minBps, maxBps } = this.#options;
     const coarse = this.#coarse;
     let bps = this.#rate.bps;
     let cause: LimitedBy;
@@ -494,7 +497,7 @@ export class SendEstimate {
       bps = this.#silence.isHeard ? coarse.tcpBps : Math.min(bps, coarse.tcpBps);
       cause = "tcp";
     }
-    this.#bps = Math.round(Math.max(minBps, Math.min(maxBps, bps)));
+    this.#bps = Math.round(this.#clamped(bps));
     if (this.#demand.idealBps > 0 && this.#bps >= this.#demand.idealBps && cause !== "start") {
       cause = "none";
     }
@@ -573,9 +576,9 @@ export class SendEstimate {
     const { maxBps } = this.#options;
     const isHeld = this.#loss.isLimiting && this.#loss.averageLoss >= SMALL_LOSS;
     const most = isHeld ? Math.min(maxBps, this.#bps * LOSS_PROBE) : maxBps;
-    const starvedBps = this.#demand.baseBps > this.#bps ? this.#demand.baseBps : 0;
+    const { baseBps, nextBps, idealBps } = this.#demand;
+    const starvedBps = baseBps > this.#bps ? baseBps : 0;
     const proven = this.#silence.isHeard ? this.#proven(now) : this.#bps;
-    const { nextBps, idealBps } = this.#demand;
     this.#plan.plan(this.#bps, proven, starvedBps, nextBps, idealBps, most, now);
     if (this.#plan.probe !== undefined) this.#watch(now);
   }

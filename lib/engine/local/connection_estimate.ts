@@ -157,9 +157,9 @@ export class ConnectionEstimate implements SendHistory, Departing {
     return true;
   }
 
-  /** The subscriber asks for packets again. */
-  missed(now: number): void {
-    this.#estimate?.missed(now);
+  /** The subscriber asks for so many packets again. */
+  missed(count: number, now: number): void {
+    this.#estimate?.missed(count, now);
   }
 
   /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */

@@ -241,7 +241,7 @@ export class SendingSide {
   }
 
   receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {
-    this.bandwidth.missed(now);
+    this.bandwidth.missed(count, now);
     this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
   }
 

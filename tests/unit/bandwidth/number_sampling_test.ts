@@ -56,6 +56,30 @@ Deno.test("NumberSampling numbers everything once a path is calm no longer, for 
   assert.equal(send(sampling, 11_100, 11_500).length, 20);
 });
 
+Deno.test("NumberSampling ends where more than a hundredth of the packets is missed, not below that", () => {
+  const sampling = calm();
+  for (let now = 6_000; now < 26_000; now += 200) {
+    send(sampling, now, now + 200);
+    sampling.missed(1);
+  }
+  assert.equal(sampling.isSampled(26_000), true, "0.5 %");
+  for (let now = 26_000; now < 32_000; now += 50) {
+    send(sampling, now, now + 50);
+    sampling.missed(1);
+  }
+  assert.equal(sampling.isSampled(32_000), false, "2 %");
+});
+
+Deno.test("NumberSampling bears two packets that are missed at once", () => {
+  const sampling = new NumberSampling();
+  sampling.update(true, 0);
+  send(sampling, 5_000, 5_010);
+  sampling.missed(2);
+  assert.equal(sampling.isSampled(5_010), true);
+  sampling.missed(1);
+  assert.equal(sampling.isSampled(5_010), false);
+});
+
 Deno.test("NumberSampling tells what left between two moments, by when their first packets came", () => {
   const sampling = calm();
   send(sampling, 6_000, 6_300);

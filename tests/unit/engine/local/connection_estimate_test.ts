@@ -129,7 +129,7 @@ Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all a
     return count;
   };
   const doubts = [
-    (now: number) => connection.missed(now),
+    (now: number) => connection.missed(1, now),
     (now: number) => connection.receiveFractionLost(1, now),
   ];
   let now = 10_000;
