@@ -101,8 +101,9 @@ export class AckedRate {
     this.#windowBytes += bytes;
   }
 
-  /** Only some of what left is told of: in `ms` of the receiver's time as much came as left. */
+  /** Only some of what left is told of: in `ms` of the receiver's time (0: unknown) it came. */
   sampled(bytes: number, ms: number, isLimited: boolean): void {
+    if (ms <= 0) return;
     this.skip();
     this.#windowBytes = bytes;
     this.#weigh(8 * bytes / ms, isLimited);

@@ -432,10 +432,8 @@ export class SendEstimate {
 
   /** What left between two samples came between them. */
   #sampled(sequence16: number, arrivedAt: number): void {
-    const sampling = this.#sampling;
-    const elapsedMs = sampling.arrived(sequence16, arrivedAt);
-    if (elapsedMs === 0) return;
-    this.#acked.sampled(sampling.momentBytes, elapsedMs, this.#appLimit.isLimited);
+    const elapsedMs = this.#sampling.arrived(sequence16, arrivedAt);
+    this.#acked.sampled(this.#sampling.momentBytes, elapsedMs, this.#appLimit.isLimited);
   }
 
   #resultAt(): number {
@@ -535,9 +533,9 @@ export class SendEstimate {
 
   /** The path carries all that is wanted, and more, and loses next to nothing. */
   #isCalm(now: number): boolean {
-    if (this.#options.samples !== true || this.#silence.isSilent(now)) return false;
-    const carriesAll = this.#limitedBy === "none" && this.#mayRaise;
-    return carriesAll && this.#loss.averageLoss < CLEAN_LOSS && now - this.#loweredAt >= CLEAN_MS &&
+    const samples = this.#options.samples === true && !this.#silence.isSilent(now);
+    return samples && this.#limitedBy === "none" && this.#mayRaise &&
+      this.#loss.averageLoss < CLEAN_LOSS && now - this.#loweredAt >= CLEAN_MS &&
       NumberSampling.suits(this.#bps, this.#acked.bps, this.queueMs, this.rttMs);
   }
 
