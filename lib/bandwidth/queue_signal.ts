@@ -17,6 +17,8 @@ import { QUEUE, type QueueTrend, Trendline } from "./trendline.ts";
 /** A fall to less than this share leaves a queue behind, for so long, ms. */
 const DEEP_FALL = 0.75;
 const DEEP_FALL_MS = 1_000;
+/** Loss with which somebody else's queue may still be pushed against. */
+const PUSH_LOSS = 0.05;
 
 /** What was not seen to grow is judged by its length, for so long, ms, and if it is longer, ms. */
 const UNSEEN_MS = 1_000;
@@ -113,19 +115,19 @@ export class QueueSignal {
    *
    * @param bps The estimate.
    * @param rate By delay, and when it fell how far.
-   * @param isPushed Somebody else's queue is pushed against.
+   * @param averageLoss 0–1.
    */
   trend(
     bps: number,
     acked: AckedRate,
     rate: RateControl,
-    isPushed: boolean,
+    averageLoss: number,
     now: number,
   ): QueueTrend {
     const isDeepFall = now - rate.loweredAt < DEEP_FALL_MS &&
       rate.bps < rate.beforeBps * DEEP_FALL;
     this.#standing.update(this.queueMs, bps, acked.recentBps, isDeepFall, now);
-    if (this.#standing.isOthers) return isPushed ? QUEUE.steady : QUEUE.drains;
+    if (this.#standing.isOthers) return averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
     const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;
     const isPassing = state === QUEUE.grows &&

@@ -56,8 +56,6 @@ const LOSS_PROBE = 1.5;
 const PROBE_ERROR = 1.1;
 /** Loss below which a probe that went through speaks against it. */
 const SMALL_LOSS = 0.05;
-/** Loss with which somebody else's queue may still be pushed against. */
-const PUSH_LOSS = 0.05;
 /** A limit that was met so lately is known, ms; for longer by who can send a little more. */
 const KNOWN_MS = 1_500;
 const KNOWN_UNLIMITED_MS = 4_000;
@@ -218,8 +216,8 @@ export class SendEstimate {
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
     const wasOthers = this.#queue.isOthers;
-    const isPushed = this.#loss.averageLoss < PUSH_LOSS;
-    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, isPushed, now);
+    const { averageLoss } = this.#loss;
+    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, averageLoss, now);
     if (this.#queue.isOthers && !wasOthers) this.#rate.forgetLimit();
     this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isLimited, now);
     if (this.#rate.loweredAt !== before) {
