@@ -67,7 +67,7 @@ export interface WrittenPacket {
 
 /** A written packet with what its connection notes of it. */
 export interface NumberedPacket extends WrittenPacket {
-  /** Transport-wide number in the header (16 bits), {@linkcode NOT_NUMBERED} or {@linkcode SKIPPED}. */
+  /** Transport-wide number in the header (16 bits); negative: one of those above. */
   readonly transportSequence: number;
   readonly packetKind: PacketKind;
 }

@@ -113,7 +113,7 @@ export class ExtensionMap {
     this.#plainNumberAt = this.numberAt;
   }
 
-  /** Takes the transport-wide number for a packet that leaves now, as {@linkcode PacketSink} has it. */
+  /** The transport-wide number of a packet that leaves now, as {@linkcode PacketSink} has it. */
   takeNumber(sink: PacketSink, now: number): number {
     return this.#transportCcId === 0 ? NOT_NUMBERED : sink.nextTransportSequence(now);
   }
