@@ -38,9 +38,7 @@ function chosen<T>(all: readonly T[], named: string | undefined, name: (one: T) 
   return all.filter((one) => names?.includes(name(one)) ?? true);
 }
 
-const named = chosen(CONDITIONS, values.conditions, ({ name }) => name);
-// All once, then all again: what is left of one row shows in the next.
-const conditions = Array.from({ length: Number(values.repeat) }, () => named).flat();
+const conditions = chosen(CONDITIONS, values.conditions, ({ name }) => name);
 const subscribers = chosen(SUBSCRIBER_KINDS, values.subscribers, (kind) => kind);
 const mode = values.dual ? "dual" : "default";
 const parts = values.only.split(",");
@@ -58,7 +56,10 @@ if (parts.includes("first")) {
 }
 if (parts.includes("paths")) {
   printPathHead();
-  for (const { server, program } of servers) {
+  // All once, then all again, and servers in turns: what is left of one row shows in the next, and
+  // a machine is not as busy later on.
+  const turns = Array.from({ length: Number(values.repeat) }, () => servers).flat();
+  for (const { server, program } of turns) {
     const onRow = (row: PathRow) => {
       rows.push(row);
       printPath(row);

@@ -77,11 +77,11 @@ unitScenario("TestPlayoutDelay", () => {
     return value < 0 ? undefined : [(value >> 12) * 10, (value & 0xfff) * 10];
   };
   assert.deepEqual([told(10), told(11)], [[100, 120], [100, 120]], "until it is acknowledged");
-  delay.acknowledged(11);
+  delay.acknowledged(11, 0);
   assert.equal(told(12), undefined, "and not after");
   delay.measured(50, 0, 1_000);
   assert.deepEqual(told(13), [120, 120], "again after a change, which the most bounds");
-  delay.acknowledged(13);
+  delay.acknowledged(13, 2_000);
   for (let now = 2_000; now < 5_000; now += 1_000) delay.measured(0, 0, now);
   assert.deepEqual(told(14), [100, 120], "as the least does");
 });

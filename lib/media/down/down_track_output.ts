@@ -30,6 +30,12 @@ import { SilenceFrames } from "./silence_frames.ts";
 import type { SourcePacket } from "../packet/source_packet.ts";
 
 /**
+ * The share of packets that are asked for again is taken over so long at least, ms: browsers put a
+ * report before each request, so reports come in heaps where packets are lost.
+ */
+const SHARE_MS = 500;
+
+/**
  * One down-track's way out. What was handed over can be resent as it was, even if there was no room
  * for it; counters are totals since start.
  */
@@ -53,9 +59,10 @@ export class DownTrackOutput implements PacedTrack {
   readonly #kind: PacketKind;
   /** How long the subscriber is to wait with pictures; absent: that is its business. */
   readonly #delay: PlayoutDelay | undefined;
-  /** Packets and requests for them at the last report. */
+  /** Packets and requests for them when their share was taken last, and when that was. */
   #packetsBefore = 0;
   #nacksBefore = 0;
+  #sharedAt = -Infinity;
   /** The subscriber tells when what is sent arrives. */
   readonly #isTold: boolean;
   /** Where bursts wait; absent for audio. */
@@ -221,7 +228,9 @@ export class DownTrackOutput implements PacedTrack {
   ): void {
     const delay = this.#delay;
     if (delay === undefined) return;
-    delay.acknowledged(block.highestSequence & 0xffff);
+    delay.acknowledged(block.highestSequence & 0xffff, now);
+    if (now - this.#sharedAt < SHARE_MS) return;
+    this.#sharedAt = now;
     const packets = this.packets - this.#packetsBefore;
     const nacksPercent = packets === 0 ? 0 : (100 * (nacks - this.#nacksBefore)) / packets;
     this.#packetsBefore = this.packets;

@@ -29,12 +29,13 @@ const ASKED_MS = 60;
 /** …and for so long after that, ms: a wait that comes and goes is seen, too. */
 const LOSSY_MS = 10_000;
 /**
- * Where so many are, in percent, one in ten of what is sent again is lost as well, or the request
- * for it: libwebrtc's receivers, who know no round trip, ask again after 100 ms, looked at each 20,
- * and twice more are waited for.
+ * What is sent again is lost as well, or the request for it, and a picture has a dozen packets: for
+ * each so many that are asked for again, in percent, one request more is waited for. libwebrtc's
+ * receivers, who know no round trip, make it after 100 ms, looked at each 20.
  */
-const MANY_LOST_PERCENT = 6;
-const ASKED_AGAIN_MS = 2 * 120;
+const LATER_REQUEST_PERCENT = 4;
+const LATER_REQUEST_MS = 120;
+const MOST_LATER_REQUESTS = 2;
 /**
  * Unasked nobody waits for longer than this, ms: what is said would be answered too late. A single
  * packet is a percent of a second of video, so without being asked the share is a mean over some
@@ -45,6 +46,12 @@ const MOST_UNASKED_MS = 300;
 const FARTHER_MS = 40;
 const REPORTS = 7;
 const FIRST_REPORTS = 3;
+/**
+ * A change is said for so long at least, ms. libwebrtc's receivers take what a picture's first
+ * packet says when all of its packets have come, so what came before the change, and lacked one,
+ * says the former wait after the later one was said and acknowledged.
+ */
+const SAID_MS = 1_000;
 /** The wait changes by no more than this in a second, ms: faster changes are seen. */
 const MAX_CHANGE_MS = 80;
 
@@ -62,8 +69,13 @@ export class PlayoutDelay {
   #rttMs = -1;
   /** When it was measured last. */
   #measuredAt = -Infinity;
+  /** When what is told became another. */
+  #changedAt = -Infinity;
   /** Something was asked for again a moment ago. */
   #lossyUntil = -Infinity;
+  /** Requests that are waited for after the first, and until when at least. */
+  #laterRequests = 0;
+  #laterUntil = -Infinity;
   /**
    * The number of the first packet that said so; -1 before it, -2 when that has arrived, or there
    * is nothing to say.
@@ -94,7 +106,10 @@ export class PlayoutDelay {
     this.#reports = former.#reports;
     this.#rttMs = former.#rttMs;
     this.#measuredAt = former.#measuredAt;
+    this.#changedAt = former.#changedAt;
     this.#lossyUntil = former.#lossyUntil;
+    this.#laterRequests = former.#laterRequests;
+    this.#laterUntil = former.#laterUntil;
     this.#highest = former.#highest;
     if (former.#since !== -2 || this.#currentMs > 0) this.#since = -1;
   }
@@ -110,7 +125,8 @@ export class PlayoutDelay {
   }
 
   /** The subscriber has reported packets up to this number, 16 bits. */
-  acknowledged(highest: number): void {
+  acknowledged(highest: number, now: number): void {
+    if (now - this.#changedAt < SAID_MS) return;
     if (this.#since < 0 || ((highest - this.#since) & 0xffff) >= 0x8000) return;
     this.#since = -2;
   }
@@ -130,6 +146,7 @@ export class PlayoutDelay {
     this.#reports = Math.min(REPORTS, this.#reports + 1);
     const lost = this.#onlyRepairs ? this.#nacksPercent : nacksPercent;
     if (lost >= SOME_NACKS_PERCENT) this.#lossyUntil = now + LOSSY_MS;
+    this.#countLaterRequests(now);
     const resentMs = now < this.#lossyUntil && rttMs >= 0 ? this.#repairsMs(rttMs) : 0;
     const unevenMs = jitterMs * JITTER_FACTOR + excess * NACK_COST_MS;
     const wanted = this.#onlyRepairs ? resentMs : Math.max(unevenMs, resentMs);
@@ -137,8 +154,20 @@ export class PlayoutDelay {
     const near = Math.min(this.#currentMs + step, Math.max(this.#currentMs - step, wanted));
     const nextMs = Math.min(this.#maxMs, Math.max(this.#minMs, near));
     this.#measuredAt = now;
-    if (Math.round(nextMs / STEP_MS) !== Math.round(this.#currentMs / STEP_MS)) this.#since = -1;
+    if (Math.round(nextMs / STEP_MS) !== Math.round(this.#currentMs / STEP_MS)) {
+      this.#since = -1;
+      this.#changedAt = now;
+    }
     this.#currentMs = nextMs;
+  }
+
+  /** More at once, and fewer when they were too many for a while. */
+  #countLaterRequests(now: number): void {
+    const needed = Math.floor(this.#nacksPercent / LATER_REQUEST_PERCENT);
+    const later = Math.min(MOST_LATER_REQUESTS, needed);
+    if (later < this.#laterRequests && now < this.#laterUntil) return;
+    this.#laterRequests = later;
+    this.#laterUntil = now + LOSSY_MS;
   }
 
   /** Until what is lost has come: at the first request, and where much is lost at later ones. */
@@ -150,7 +179,6 @@ export class PlayoutDelay {
   }
 
   #allRepairsMs(onceMs: number, most: number): number {
-    const isMany = this.#nacksPercent >= MANY_LOST_PERCENT;
-    return Math.min(most, isMany ? onceMs + ASKED_AGAIN_MS : onceMs);
+    return Math.min(most, onceMs + this.#laterRequests * LATER_REQUEST_MS);
   }
 }

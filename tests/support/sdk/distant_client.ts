@@ -182,7 +182,8 @@ class DistantPion implements DistantSubscriber {
     const counts = this.#peer.counts(sid);
     if (counts === undefined) return Promise.resolve(undefined);
     const { shown: frames, heard, concealed } = counts;
-    return Promise.resolve({ ...counts, frames, samples: heard + concealed });
+    const unbuffered = { dropped: 0, released: 0, heldMs: 0 };
+    return Promise.resolve({ ...counts, ...unbuffered, frames, samples: heard + concealed });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

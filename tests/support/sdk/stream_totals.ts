@@ -13,6 +13,11 @@ export interface StreamTotals {
   /** Pictures that came so late that it shows, and for how long nothing moved. */
   readonly freezes: number;
   readonly frozenMs: number;
+  /** Arrived whole, and were left out because a later one was there to be shown. */
+  readonly dropped: number;
+  /** Pictures that left the jitter buffer, and for how long they were in it, all together. */
+  readonly released: number;
+  readonly heldMs: number;
   /** Of the last picture. */
   readonly height: number;
   /** Samples of sound, or packets where nothing is decoded, and those that had to be made up. */
@@ -28,6 +33,9 @@ export interface StreamFigures {
   readonly freezes: number;
   /** Part of the time, 0–1. */
   readonly frozen: number;
+  readonly dropped: number;
+  /** How long a picture was in the jitter buffer, in the mean. */
+  readonly heldMs: number;
   readonly height: number;
   /** Part of the sound, 0–1. */
   readonly concealed: number;
@@ -43,6 +51,9 @@ export function totalsOf(inbound: Readonly<Record<string, number>>): StreamTotal
     freezes: figure("freezeCount"),
     // (The second name is that of LiveKit's Rust SDK.)
     frozenMs: (figure("totalFreezesDuration") + figure("totalFreezeDuration")) * 1_000,
+    dropped: figure("framesDropped"),
+    released: figure("jitterBufferEmittedCount"),
+    heldMs: figure("jitterBufferDelay") * 1_000,
     height: figure("frameHeight"),
     samples: figure("totalSamplesReceived"),
     concealed: figure("concealedSamples"),
@@ -62,6 +73,8 @@ export function figuresBetween(
     keyFrames: grown("keyFrames"),
     freezes: grown("freezes"),
     frozen: grown("frozenMs") / ms,
+    dropped: grown("dropped"),
+    heldMs: grown("heldMs") / Math.max(1, grown("released")),
     height: after?.height ?? 0,
     concealed: grown("concealed") / Math.max(1, grown("samples")),
     kbps: grown("bytes") * 8 / ms,

@@ -14,6 +14,7 @@ import {
   vp8Payload,
 } from "../../../support/media/forwarding_fixtures.ts";
 import { rtpPacket } from "../../../support/media/rtp_packets.ts";
+import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const range = (minMs: number, maxMs: number, followsJitter = true): PlayoutDelayRange => ({
   minMs,
@@ -28,23 +29,23 @@ Deno.test("PlayoutDelay says what is configured until a packet that said so has 
   for (const number of [65_534, 65_535, 65_536]) {
     assert.deepEqual(told(delay.valueFor(number)), [100, 2_000]);
   }
-  delay.acknowledged(65_500);
+  delay.acknowledged(65_500, 0);
   assert.deepEqual(told(delay.valueFor(65_537)), [100, 2_000], "an older one says nothing");
-  delay.acknowledged(0);
+  delay.acknowledged(0, 0);
   assert.equal(told(delay.valueFor(65_538)), undefined, "numbers wrap");
 });
 
 Deno.test("PlayoutDelay follows jitter slowly and says each change again, within its bounds", () => {
   const delay = new PlayoutDelay(range(100, 500));
   delay.valueFor(1);
-  delay.acknowledged(1);
+  delay.acknowledged(1, 0);
   delay.measured(30, 0, 1_000);
   assert.deepEqual(told(delay.valueFor(2)), [180, 500], "80 ms in a second");
   delay.measured(30, 0, 1_500);
   assert.deepEqual(told(delay.valueFor(3)), [220, 500]);
   for (let now = 2_500; now < 6_000; now += 1_000) delay.measured(30, 0, now);
   assert.deepEqual(told(delay.valueFor(4)), [300, 500], "ten times the jitter");
-  delay.acknowledged(4);
+  delay.acknowledged(4, 6_500);
   delay.measured(30, 0, 7_000);
   assert.equal(told(delay.valueFor(5)), undefined, "nothing new");
   for (let now = 8_000; now < 16_000; now += 1_000) delay.measured(500, 0, now);
@@ -71,15 +72,33 @@ Deno.test("PlayoutDelay waits for what is sent again, as long as something is", 
   assert.deepEqual(after(70_000, 100_000, 5, 3_000), [2_000, 2_000], "within its bounds");
 });
 
-Deno.test("PlayoutDelay waits for later requests where one in ten is lost, as far as its most allows", () => {
+Deno.test("PlayoutDelay waits for later requests where much is lost, as far as its most allows", () => {
   const after = (nacks: number, rttMs: number, of: PlayoutDelayRange) => {
     const delay = new PlayoutDelay(of);
     for (let now = 0; now < 30_000; now += 1_000) delay.measured(0, nacks, now, rttMs);
     return told(delay.valueFor(1));
   };
-  assert.deepEqual(after(12, 50, range(0, 2_000)), [350, 2_000]);
-  assert.deepEqual(after(5, 50, range(0, 2_000)), [110, 2_000]);
+  assert.deepEqual(after(3, 50, range(0, 2_000)), [110, 2_000]);
+  assert.deepEqual(after(5, 50, range(0, 2_000)), [230, 2_000], "a second request");
+  assert.deepEqual(after(12, 50, range(0, 2_000)), [350, 2_000], "and a third");
+  assert.deepEqual(after(40, 50, range(0, 2_000)), [350, 2_000], "and no more");
   assert.deepEqual(after(12, 50, range(0, 200)), [200, 200]);
+});
+
+Deno.test("PlayoutDelay does not take a later request for needless before nothing has needed it for a while", () => {
+  const delay = new PlayoutDelay(range(0, 2_000));
+  let now = 0;
+  const after = (seconds: number, nacks: (second: number) => number) => {
+    const waits = new Set<number | undefined>();
+    for (let second = 0; second < seconds; second++, now += 1_000) {
+      delay.measured(0, nacks(second), now, 50);
+      waits.add(told(delay.valueFor(1))?.[0]);
+    }
+    return [...waits];
+  };
+  after(20, () => 5);
+  assert.deepEqual(after(60, (second) => second % 12 < 5 ? 8 : 1), [230], "about the least of it");
+  assert.equal(after(30, () => 2).at(-1), 110);
 });
 
 Deno.test("PlayoutDelay of which nothing is configured waits for repairs alone, and no longer than they are lost", () => {
@@ -88,7 +107,7 @@ Deno.test("PlayoutDelay of which nothing is configured waits for repairs alone, 
   const after = (forMs: number, nacks: number, rttMs: number) => {
     for (const until = now + forMs; now < until; now += 1_000) {
       delay.measured(50, nacks, now, rttMs);
-      delay.acknowledged(1);
+      delay.acknowledged(1, now);
     }
     return told(delay.valueFor(1));
   };
@@ -110,7 +129,7 @@ Deno.test("PlayoutDelay of which nothing is configured gives its wait back, and 
   };
   assert.deepEqual(after(12, 50), [300, 10_000], "and asked again");
   assert.deepEqual(after(12, 200), [300, 10_000]);
-  assert.deepEqual(after(5, 200), [260, 10_000]);
+  assert.deepEqual(after(3, 200), [260, 10_000]);
   assert.deepEqual(after(12, 250), undefined, "too far away");
   assert.deepEqual(after(12, 50, 40_000), [0, 10_000]);
 });
@@ -136,13 +155,27 @@ Deno.test("PlayoutDelay of which nothing is configured does not come and go wher
 Deno.test("PlayoutDelay says it until a packet has arrived that came after the change, not one that was late", () => {
   const delay = new PlayoutDelay(range(100, 500));
   for (const number of [70_000, 70_001, 70_002]) delay.valueFor(number);
-  delay.acknowledged(70_002 & 0xffff);
+  delay.acknowledged(70_002 & 0xffff, 0);
   delay.measured(30, 0, 1_000);
   assert.deepEqual(told(delay.valueFor(69_990)), [180, 500], "lost on its way to us, and repaired");
-  delay.acknowledged(70_002 & 0xffff);
+  delay.acknowledged(70_002 & 0xffff, 2_500);
   assert.deepEqual(told(delay.valueFor(70_003)), [180, 500], "the newest of before says nothing");
-  delay.acknowledged(70_003 & 0xffff);
+  delay.acknowledged(70_003 & 0xffff, 2_600);
   assert.equal(told(delay.valueFor(70_004)), undefined);
+});
+
+Deno.test("PlayoutDelay says a change for a second at least, as pictures that come late say what was said before", () => {
+  const delay = new PlayoutDelay(range(100, 500));
+  delay.valueFor(1);
+  delay.acknowledged(1, 0);
+  delay.measured(30, 0, 1_000);
+  assert.deepEqual(told(delay.valueFor(2)), [180, 500]);
+  delay.acknowledged(2, 1_020);
+  assert.deepEqual(told(delay.valueFor(3)), [180, 500], "maybe not a picture's first packet");
+  delay.acknowledged(3, 1_900);
+  assert.deepEqual(told(delay.valueFor(4)), [180, 500], "what is sent again comes behind it");
+  delay.acknowledged(4, 2_000);
+  assert.equal(told(delay.valueFor(5)), undefined);
 });
 
 Deno.test("PlayoutDelay waits longer where much is asked for again, and not for a shared screen", () => {
@@ -230,7 +263,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
       })),
       now,
     );
-    return sink.views.at(-1)!;
+    return viewOf(sink.packets.at(-1)!);
   };
   const report = (highest: number, jitter: number, now: number) => {
     const block = new ReportBlock();
@@ -300,6 +333,32 @@ Deno.test("DownTrack that takes another's place goes on with its wait, and takes
   assert.deepEqual(run(5, true), [300], "maybe not to what plays it now");
   const back = run(30, false);
   assert.equal(back.at(-1), 0);
+});
+
+Deno.test("DownTrack's wait stands still where reports come with each request, whose share is taken over seconds", () => {
+  // A round trip of 20 ms and until it is asked, and where more is lost later requests.
+  for (const [loss, wait] of [[0.02, 80], [0.055, 200], [0.11, 300]] as const) {
+    for (const seed of [1, 2]) {
+      const random = new SeededRandom(seed);
+      const { send, report, ask } = camera({ ...range(0, 0), onlyRepairs: true });
+      const later = new Set<number>();
+      let [last, reportedAt] = [0, 0];
+      for (let now = 0; now < 60_000; now += 5) {
+        const view = send(now);
+        const told = extension(view, DELAY_ID).length > 0 ? toldIn(view) : last;
+        if (told !== last && now >= 20_000) later.add(told);
+        last = told;
+        const isLost = random.chance(loss);
+        if (!isLost && now - reportedAt < 1_000) continue;
+        // libwebrtc puts a report before each request, and one has none otherwise in a second.
+        report(view.sequenceNumber, 0, now);
+        reportedAt = now;
+        if (isLost) ask([view.sequenceNumber], now);
+      }
+      assert.equal(last, wait, `${loss}, ${seed}`);
+      assert.deepEqual([...later], [], `${loss}, ${seed}: once it is there`);
+    }
+  }
 });
 
 /** The least that a packet tells, ms. */
