@@ -360,6 +360,23 @@ function nearlyNothing(seed: number): Outcome {
   };
 }
 
+/** Not even sound has room: between two packets that come there is longer than rates are taken of. */
+function drowned(seed: number): Outcome {
+  const durationMs = 90_000;
+  const steps = rates([0, 3], [30, 0.03], [60, 3]);
+  const run = subscriber(seed, { steps, durationMs, tracks: 1 });
+  const fallen = between(run.flow, 30_000, 60_000).find(({ estimateBps }) => estimateBps < 1e5);
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: pictureS(run, 60_000) },
+    gates: [
+      atMost("estimate below 100 kbit/s, s", ((fallen?.atMs ?? 1e9) - 30_000) / 1_000, 5),
+      atMost("picture again, s", pictureS(run, 60_000), 3),
+      atMost("all layers again, s", completeS(run, 60_000, 1), 10),
+    ],
+  };
+}
+
 function stalls(seed: number): Outcome {
   const durationMs = 90_000;
   const steps: RateStep[] = [];
@@ -470,6 +487,7 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("late", "2.3 Mbit/s, one track, threads at both ends late by up to 30 ms", lateAtRate),
   caseOf("late-widened", "0.5 → 10 Mbit/s, one track, the same threads", lateWidened),
   caseOf("starved", "3 Mbit/s → 60 kbit/s → 3 Mbit/s", nearlyNothing),
+  caseOf("drowned", "3 Mbit/s → 30 kbit/s → 3 Mbit/s", drowned),
   caseOf("stalls", "nothing moves for 300 ms every 10 s", stalls),
   caseOf("resume", "nothing wanted for 15 s", pausedAndResumed),
   caseOf("feedback", "30 % of feedback lost, and all for 2 s", lostFeedback),

@@ -36,6 +36,8 @@ export class AckedRate {
   #windowMs = 0;
   #windowBytes = 0;
   #lastAt = -1;
+  /** Since then something did not arrive. */
+  #hasLost = false;
   /** The newest window, and the mean of the newest ones: what a full path carries now. */
   #newestKbps = -1;
   #recentKbps = -1;
@@ -87,11 +89,13 @@ export class AckedRate {
     if (this.#lastAt >= 0) {
       // What comes out of order came with the one before it.
       const passed = Math.max(0, at - this.#lastAt);
-      if (passed > window) {
+      // What was lost says that something was sent meanwhile, and how little of it came.
+      if (passed > window && !this.#hasLost) {
         this.#windowMs = 0;
         this.#windowBytes = 0;
       } else this.#windowMs += passed;
     }
+    this.#hasLost = false;
     if (at >= this.#lastAt || this.#lastAt - at > 1_000) this.#lastAt = at;
     if (this.#windowMs >= window) {
       this.#weigh(8 * this.#windowBytes / this.#windowMs, isLimited);
@@ -111,8 +115,14 @@ export class AckedRate {
     this.#isSampled = true;
   }
 
+  /** A packet that left after the last one that arrived did not. */
+  lost(): void {
+    this.#hasLost = true;
+  }
+
   /** Something was not told of: the time until now says nothing. */
   skip(): void {
+    this.#hasLost = false;
     this.#windowMs = 0;
     this.#windowBytes = 0;
     this.#lastAt = -1;
@@ -124,6 +134,7 @@ export class AckedRate {
     this.#windowMs = 0;
     this.#windowBytes = 0;
     this.#lastAt = -1;
+    this.#hasLost = false;
   }
 
   #weigh(kbps: number, isLimited: boolean): void {

@@ -216,8 +216,8 @@ export class SendEstimate {
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
     const wasOthers = this.#queue.isOthers;
-    const { averageLoss } = this.#loss;
-    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, averageLoss, now);
+    const lost = this.#loss.averageLoss;
+    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, lost, now);
     if (this.#queue.isOthers && !wasOthers) this.#rate.forgetLimit();
     this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isLimited, now);
     if (this.#rate.loweredAt !== before) {
@@ -309,10 +309,9 @@ export class SendEstimate {
 
   /** The path is another one now: half of what was known is believed, and found out anew. */
   reset(now: number): void {
-    const kept = this.#bps / 2;
     this.#packets.clear();
     this.#forget();
-    this.restore(kept);
+    this.restore(this.#bps / 2);
     this.#combine(now);
     this.#mayRaise = false;
   }
@@ -406,6 +405,7 @@ export class SendEstimate {
     const packets = this.#packets;
     if (packets.fate(slot) !== FATE.inFlight) return;
     packets.setFate(slot, FATE.lost);
+    this.#acked.lost();
     this.#loss.add(packets.bytes(slot), true, packets.sentAt(slot));
     const cluster = packets.cluster(slot);
     if (cluster !== 0 && cluster === this.#result.cluster) this.#result.lost();
@@ -569,9 +569,8 @@ export class SendEstimate {
     this.#lookedAt = now;
     this.#forgetQueue(now);
     if (this.#result.cluster !== 0 || !this.#mayProbe(now)) return;
-    const { maxBps } = this.#options;
     const isHeld = this.#loss.isLimiting && this.#loss.averageLoss >= SMALL_LOSS;
-    const most = isHeld ? Math.min(maxBps, this.#bps * LOSS_PROBE) : maxBps;
+    const most = Math.min(this.#options.maxBps, isHeld ? this.#bps * LOSS_PROBE : Infinity);
     const { baseBps, nextBps, idealBps } = this.#demand;
     const starvedBps = baseBps > this.#bps ? baseBps : 0;
     const proven = this.#silence.isHeard ? this.#proven(now) : this.#bps;
@@ -579,11 +578,13 @@ export class SendEstimate {
     if (this.#plan.probe !== undefined) this.#watch(now);
   }
 
-  /** Where nothing is sent for a while, as all is paused, no queue stays, and loss is history. */
+  /** Where nothing is sent for a while no queue stays, and loss is history. */
   #forgetQueue(now: number): void {
     if (!this.#silence.turnsQuiet(now)) return;
     this.#queue.empty();
     this.#loss.clear(this.#bps);
+    // A queue that was full before anything was told of it did not grow: loss alone showed it.
+    this.#rate.set(Math.min(this.#rate.bps, this.#bps), now);
   }
 
   #mayProbe(now: number): boolean {

@@ -144,3 +144,22 @@ Deno.test("SendingSide sends video again once a path is wide, though all was pau
   const bps = world.arrivedBytes * 8 / 5;
   assert.ok(bps > 1_400_000, `${bps}`);
 });
+
+for (const rateBps of [40_000, 30_000, 20_000]) {
+  Deno.test(`SendingSide does not drown a path of ${rateBps / 1_000} kbit/s, and sends all of it once it is wide`, () => {
+    const world = new BottleneckWorld({ allowPause: true });
+    world.run(20_000);
+    assert.equal(layerOf(world), 2);
+    world.link.rateBps = rateBps;
+    world.run(10_000);
+    assert.deepEqual(world.paused, [true], "the lowest layer takes more than four times as much");
+    world.begin();
+    world.run(20_000);
+    const bytes = world.sink.sentBytes.reduce((sum, sent) => sum + sent);
+    assert.ok(bytes * 8 / 20 < rateBps, `${bytes * 8 / 20} bit/s`);
+    world.link.rateBps = 10_000_000;
+    world.run(8_000);
+    assert.equal(world.paused.at(-1), false);
+    assert.equal(layerOf(world), 2, `${world.estimate.bps}`);
+  });
+}
