@@ -10,6 +10,8 @@
 
 const FIRST_WINDOW_MS = 500;
 const WINDOW_MS = 150;
+/** Where packets are lost in between a window is as long as that takes, but no longer than this. */
+const LONGEST_MS = 2_000;
 /** How far a figure is trusted: the more it differs, the less… */
 const UNCERTAINTY = 10;
 /** …and less still if it is lower only because less was sent. */
@@ -55,6 +57,11 @@ export class AckedRate {
     return Math.min(Math.max(this.#recentKbps, this.#newestKbps) * 1000, this.sentPeakBps);
   }
 
+  /** Whether that is a mean of the time between samples: no figure of a path that is full. */
+  get isOfSamples(): boolean {
+    return this.#isSampled;
+  }
+
   /** The busiest 200 ms of the last second, by our clock, bits/s. */
   get sentPeakBps(): number {
     if (this.#peakBps >= 0) return this.#peakBps;
@@ -90,7 +97,7 @@ export class AckedRate {
       // What comes out of order came with the one before it.
       const passed = Math.max(0, at - this.#lastAt);
       // What was lost says that something was sent meanwhile, and how little of it came.
-      if (passed > window && !this.#hasLost) {
+      if (passed > window && !(this.#hasLost && passed <= LONGEST_MS)) {
         this.#windowMs = 0;
         this.#windowBytes = 0;
       } else this.#windowMs += passed;

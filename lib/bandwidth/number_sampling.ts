@@ -15,6 +15,8 @@ const CALM_MS = 5_000;
 /** Packets of so long are numbered, from one moment to the next, ms: a frame, or two. */
 const MOMENT_MS = 20;
 const EVERY_MS = 400;
+/** Where nothing left for so long the path has to be calm anew, ms. */
+const PAUSE_MS = 2_000;
 /** So long is everything numbered after a doubt, ms: some frames, and what is told of them. */
 const WATCH_MS = 500;
 /** A message all of whose packets waited for longer is a reason for doubt, ms. */
@@ -37,6 +39,9 @@ export class NumberSampling {
   #calmSince = -1;
   /** Everything that leaves before is numbered; -1 while the path is not calm. */
   #watchedUntil = -1;
+  /** The last stretch of time that was sampled: what left in it is told of later. */
+  #sampledFrom = Infinity;
+  #sampledUntil = -Infinity;
   /** The newest moment began then, and its first packet has this number; -1 before its time. */
   #momentAt = -Infinity;
   #first = -1;
@@ -69,7 +74,15 @@ export class NumberSampling {
   sent(sequence16: number, bytes: number, now: number): void {
     this.#packets++;
     if (!this.isSampled(now)) return;
-    if (now - this.#momentAt >= EVERY_MS) {
+    const sinceMs = now - this.#momentAt;
+    if (sinceMs > PAUSE_MS && sinceMs !== Infinity) {
+      // Nothing left for a while: what was known of the path is old.
+      this.#endStretch(now);
+      this.#watchedUntil = now + CALM_MS;
+      this.#forgetMoment();
+      return;
+    }
+    if (sinceMs >= EVERY_MS) {
       // One whose first packet is not told of says nothing, and the next is compared with none.
       if (this.#first >= 0) this.#arrivedAt = -1;
       this.#first = sequence16;
@@ -88,7 +101,7 @@ export class NumberSampling {
 
   /** Whether a packet that left then was one of few that are told of. */
   isSample(sentAt: number): boolean {
-    return this.isSampled(sentAt);
+    return (sentAt >= this.#sampledFrom && sentAt < this.#sampledUntil) || this.isSampled(sentAt);
   }
 
   /** Bytes that left between the first packets of the last two moments. */
@@ -115,7 +128,7 @@ export class NumberSampling {
    * @param isCalm Nothing speaks against it.
    */
   update(isCalm: boolean, now: number): void {
-    if (!isCalm) this.clear();
+    if (!isCalm) this.#end(now);
     else if (this.#calmSince < 0) {
       this.#calmSince = now;
       this.#watchedUntil = now + CALM_MS;
@@ -123,18 +136,19 @@ export class NumberSampling {
   }
 
   /** So many packets are asked for again. Who samples would not see how many are lost. */
-  missed(count: number): void {
-    if (this.#packets > LATE_PACKETS) {
+  missed(count: number, now: number): void {
+    while (this.#packets > LATE_PACKETS) {
       this.#packets /= 2;
       this.#missed /= 2;
     }
     this.#missed += count;
-    if (this.#missed >= LEAST_MISSED && this.#missed > this.#packets * MOST_MISSED) this.clear();
+    if (this.#missed >= LEAST_MISSED && this.#missed > this.#packets * MOST_MISSED) this.#end(now);
   }
 
   /** Something happened: everything is numbered for a moment. */
   watch(now: number): void {
     if (this.#calmSince < 0) return;
+    this.#endStretch(now);
     this.#watchedUntil = Math.max(this.#watchedUntil, now + WATCH_MS);
     this.#forgetMoment();
   }
@@ -143,6 +157,17 @@ export class NumberSampling {
     this.#calmSince = this.#watchedUntil = -1;
     this.#packets = this.#missed = 0;
     this.#forgetMoment();
+  }
+
+  #end(now: number): void {
+    this.#endStretch(now);
+    this.clear();
+  }
+
+  #endStretch(now: number): void {
+    if (!this.isSampled(now)) return;
+    this.#sampledFrom = this.#watchedUntil;
+    this.#sampledUntil = now;
   }
 
   /** The next moment is compared with none. */

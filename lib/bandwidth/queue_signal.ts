@@ -128,7 +128,8 @@ export class QueueSignal {
       rate.bps < rate.beforeBps * DEEP_FALL;
     this.#standing.update(this.queueMs, bps, acked.recentBps, isDeepFall, now);
     if (this.#standing.isOthers) return averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
-    const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS;
+    const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS &&
+      !acked.isOfSamples;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;
     const isPassing = state === QUEUE.grows &&
       (this.#isBorne || this.#grace.isGiven(acked.sentPeakBps, bps, now));

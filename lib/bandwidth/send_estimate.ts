@@ -186,7 +186,7 @@ export class SendEstimate {
   /** So many packets are asked for again: how much more, feedback on all that leaves shows. */
   missed(count: number, now: number): void {
     this.#watch(now);
-    this.#sampling.missed(count);
+    this.#sampling.missed(count, now);
   }
 
   /** A packet left once more under its number: when it arrives tells nothing any more. */

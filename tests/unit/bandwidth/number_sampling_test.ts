@@ -60,12 +60,12 @@ Deno.test("NumberSampling ends where more than a hundredth of the packets is mis
   const sampling = calm();
   for (let now = 6_000; now < 26_000; now += 200) {
     send(sampling, now, now + 200);
-    sampling.missed(1);
+    sampling.missed(1, 0);
   }
   assert.equal(sampling.isSampled(26_000), true, "0.5 %");
   for (let now = 26_000; now < 32_000; now += 50) {
     send(sampling, now, now + 50);
-    sampling.missed(1);
+    sampling.missed(1, 0);
   }
   assert.equal(sampling.isSampled(32_000), false, "2 %");
 });
@@ -74,9 +74,9 @@ Deno.test("NumberSampling bears two packets that are missed at once", () => {
   const sampling = new NumberSampling();
   sampling.update(true, 0);
   send(sampling, 5_000, 5_010);
-  sampling.missed(2);
+  sampling.missed(2, 0);
   assert.equal(sampling.isSampled(5_010), true);
-  sampling.missed(1);
+  sampling.missed(1, 0);
   assert.equal(sampling.isSampled(5_010), false);
 });
 
@@ -89,6 +89,28 @@ Deno.test("NumberSampling tells what left between two moments, by when their fir
   assert.equal(sampling.arrived(6_400, 50_410), 410);
   assert.equal(sampling.momentBytes, 400_000);
   assert.equal(sampling.arrived(6_400, 50_410), 0, "once");
+});
+
+Deno.test("NumberSampling knows samples that are told of after a doubt or the end of calm", () => {
+  for (const end of ["watch", "update"] as const) {
+    const sampling = calm();
+    send(sampling, 6_000, 6_450);
+    if (end === "watch") sampling.watch(6_450);
+    else sampling.update(false, 6_450);
+    assert.deepEqual([5_999, 6_000, 6_449, 6_450].map((at) => sampling.isSample(at)), [
+      false,
+      true,
+      true,
+      false,
+    ], end);
+  }
+});
+
+Deno.test("NumberSampling takes a path on which nothing left for two seconds for a new one", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_500);
+  assert.equal(send(sampling, 9_000, 14_000).length, 5_000, "everything, for five seconds");
+  assert.equal(send(sampling, 14_000, 14_400).length, 20);
 });
 
 Deno.test("NumberSampling compares nothing across a moment whose first packet did not come", () => {

@@ -1,0 +1,68 @@
+/**
+ * What a path is taken to carry when its calm ends: whoever samples must not take what little was
+ * sent, or what was not told of, for what little arrives.
+ *
+ * @module
+ */
+import assert from "node:assert/strict";
+import { link, rates, runFlows, seeded, wideLink } from "../../bench/congestion/congestion_run.ts";
+import { MediaFlow, type Source } from "../../bench/congestion/media_flow.ts";
+import { SENT } from "../../lib/bandwidth/sent_packets.ts";
+
+const PACKET = 1_000;
+const WANTED_BPS = 2_500_000;
+
+/** A path of so many Mbit/s, and others from a time on; the lowest estimate from then on. */
+function lowest(source: Source, steps: readonly (readonly [atS: number, mbps: number])[]): {
+  before: number;
+  after: number;
+} {
+  const chance = seeded(1);
+  const forward = link(rates(...steps), chance);
+  const flow = new MediaFlow({ forward, back: wideLink(chance), delayMs: 20, source });
+  runFlows([flow], 75_000);
+  const estimates = (fromMs: number, toMs: number) =>
+    flow.samples.filter(({ atMs }) => atMs >= fromMs && atMs < toMs)
+      .map(({ estimateBps }) => estimateBps);
+  return {
+    before: estimates(59_000, 60_000).at(-1)!,
+    after: Math.min(...estimates(60_000, 75_000)),
+  };
+}
+
+function send(flow: MediaFlow, now: number, packets: number): void {
+  for (let i = 0; i < packets; i++) flow.send(PACKET, SENT.media, 0, now);
+}
+
+Deno.test("a shared screen that stood still does not lose its rate by the next slide", () => {
+  for (const everyMs of [2_000, 1_000, 500]) {
+    const source: Source = {
+      step(now, flow) {
+        if (now === 0) flow.estimate.setDemand(100_000, WANTED_BPS, now, 0);
+        if (now < 30_000) send(flow, now, now % 8 === 0 ? 1 : 0);
+        else if (now === 60_500) send(flow, now, 80);
+        else send(flow, now, now % everyMs === 0 ? 1 : 0);
+      },
+    };
+    const { before, after } = lowest(source, [[0, 4]]);
+    assert.ok(before >= WANTED_BPS, `${before}`);
+    assert.ok(after > before / 2, `a packet in ${everyMs} ms: ${after} of ${before}`);
+  }
+});
+
+for (let phaseMs = 0; phaseMs < 400; phaseMs += 25) {
+  Deno.test(`a path that narrows ${phaseMs} ms after a sample is taken for no less than half of it`, () => {
+    const source: Source = {
+      step(now, flow) {
+        if (now === 0) flow.estimate.setDemand(100_000, WANTED_BPS, now, 0);
+        if (now % 33 !== 0) return;
+        const bps = Math.min(2_400_000, flow.estimate.bps);
+        send(flow, now, Math.max(1, Math.round(bps * 0.033 / 8 / PACKET)));
+      },
+    };
+    const { before, after } = lowest(source, [[0, 10], [60 + phaseMs / 1_000, 2]]);
+    assert.ok(before >= WANTED_BPS, `${before}`);
+    assert.ok(after > 1_000_000, `${after}`);
+    assert.ok(after < 2_200_000, `${after}: it was lowered`);
+  });
+}
