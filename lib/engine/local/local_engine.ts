@@ -268,7 +268,21 @@ class LocalEngine implements ThreadEngine {
   }
 
   /** Somebody waits for what comes next. */
-  readonly #active = (nowUs: number) => this.#options.loop?.active(nowUs);
+  readonly #active = (nowUs: number) => {
+    const { loop } = this.#options;
+    if (loop === undefined) return;
+    const wasQuiet = loop.isQuiet(nowUs);
+    loop.active(nowUs);
+    if (wasQuiet) this.#endQuiet();
+  };
+
+  /** What was put off while nobody waited is in a hurry again, and nobody will tell of it anew. */
+  #endQuiet(): void {
+    const connections = this.#connections;
+    if (connections === undefined || this.#isClosed) return;
+    const at = Math.min(connections.nextWakeAt, this.#sharedWakeAt());
+    this.#wakeTimer.set(at, connections.grainMs);
+  }
 
   /** What was received in one go leaves in the same turn, whatever it came over. */
   #endBatch(now: number): void {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
-import type { ConnectionId } from "../../../../lib/base/ids.ts";
+import type { ConnectionId, UpTrackId } from "../../../../lib/base/ids.ts";
 import { createLocalEngine } from "../../../../lib/engine/local/local_engine.ts";
 import { silentLog } from "../../../../lib/base/platform.ts";
 import { GRAIN_MS, QUIET_GRAIN_MS } from "../../../../lib/engine/local/engine_connections.ts";
+import { ReceivePace } from "../../../../lib/transport/datagrams/receive_pace.ts";
 import type { SocketLoop } from "../../../../lib/transport/datagrams/socket_loop.ts";
 import { START_TIMEOUT_MS } from "../../../../lib/transport/ice/ice_silence.ts";
 import { mustIgnoreNative } from "../../../support/wire/datagram_peers.ts";
@@ -124,6 +125,43 @@ Deno.test("createLocalEngine() does timed work with what is received while nobod
   const busy = await turnsOfDepartures(false);
   assert.ok(busy.turns > 60, `${busy.turns} turns`);
   assert.ok(busy.latestMs < GRAIN_MS, `${busy.latestMs} ms late`);
+});
+
+Deno.test("createLocalEngine() puts timed work off no longer once somebody waits again", async () => {
+  const platform = new VirtualPlatform();
+  const { clock } = platform;
+  const engine = createLocalEngine({
+    platform,
+    udp: [{ hostname: "127.0.0.1", port: 0 }],
+    tcp: [],
+    advertised: ["127.0.0.1"],
+    loop: new ReceivePace() as unknown as SocketLoop,
+  });
+  const lostAt = new Map<string, number>();
+  engine.onEvent = (event) => {
+    if (event.type === "connection_lost") lostAt.set(event.connection, clock.now());
+  };
+  await engine.start();
+  const open = (connection: ConnectionId) => {
+    const local = { ufrag: connection, pwd: "p".repeat(24) };
+    engine.send({ type: "open_connection", connection, local, dataChannels: "accept" });
+    return clock.now() + START_TIMEOUT_MS;
+  };
+  const pass = (until: number) => platform.advance(until - clock.now());
+  // The first turn, in quiet, is at 10 ms of a grain, and puts what is due at 14 ms off to its end.
+  pass(Math.ceil(clock.now() / QUIET_GRAIN_MS) * QUIET_GRAIN_MS + 1);
+  const first = open("CN_first" as ConnectionId);
+  platform.advance(GRAIN_MS + 3);
+  const second = open("CN_second" as ConnectionId);
+  pass(second + 3);
+  assert.ok(lostAt.get("CN_first")! - first < GRAIN_MS);
+  assert.equal(lostAt.has("CN_second"), false, "it is quiet");
+  engine.send({ type: "set_speaker", upTrack: "UT_any" as UpTrackId, speaks: false });
+  platform.advance(GRAIN_MS);
+  assert.ok(lostAt.get("CN_second")! - second < GRAIN_MS, `${lostAt.get("CN_second")}`);
+  const closed = engine.close();
+  platform.advance(0);
+  await closed;
 });
 
 for (const [native, isWarned] of [["off", true], ["require", false]] as const) {
