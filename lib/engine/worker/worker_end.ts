@@ -146,8 +146,9 @@ export class WorkerEnd {
     const { clock } = this.#platform;
     const timers = this.#loop?.timers ?? this.#platform.timers;
     // At multiples of it, when other work is due as well.
-    timers.after(REPORT_INTERVAL_MS - clock.now() % QUIET_GRAIN_MS, () => {
-      const load = meter.read(engine.totals(), REPORT_INTERVAL_MS, clock.nowUs());
+    const dueMs = REPORT_INTERVAL_MS - clock.now() % QUIET_GRAIN_MS;
+    timers.after(dueMs, () => {
+      const load = meter.read(engine.totals(), dueMs, clock.nowUs());
       this.#outbox.push({ type: "load", load });
       this.#reportDrops();
       this.#reportLater(engine, meter);
