@@ -43,7 +43,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     readonly platform: Pick<Platform, "clock" | "timers">,
     /** The infos of a participant have changed: everybody is told at once. */
     readonly changed: (member: Member) => void,
-    /** It has tracks now and had none: there may be one publisher more. */
+    /** It is a publisher now, or has its first tracks: there may be one publisher more. */
     readonly begun: () => void,
   ) {}
 
@@ -132,9 +132,12 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   }
 
   #began(publisher: Member, infos: readonly DataTrackInfo[]): void {
-    publisher.profile.becomePublisher();
+    const { profile, dataTracks } = publisher;
+    // Data tracks outlast the permission to publish media, with which their owner counted.
+    const isNew = !profile.isPublisher || dataTracks.infos().length === infos.length;
+    profile.becomePublisher();
     this.changed(publisher);
-    if (publisher.dataTracks.infos().length === infos.length) this.begun();
+    if (isNew) this.begun();
     this.#offer(publisher, infos);
   }
 

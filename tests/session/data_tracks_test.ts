@@ -77,6 +77,23 @@ Deno.test("who publishes a data track alone is counted as a publisher, as everyb
   assert.equal(bob.all("roomUpdate").length, told, "another one changes no count");
 });
 
+Deno.test("who may publish no media any more is counted again with its next data track", async () => {
+  const world = new World();
+  const [alice, bob] = [await world.joined("alice"), await world.joined("bob")];
+  await publish(alice);
+  await world.pass(6_000, 500);
+  const permission = { ...alice.participant.profile.permission, canPublish: false };
+  await alice.participant.setPermission(new ParticipantPermission(permission));
+  // Whatever comes next tells the count.
+  await world.joined("carol");
+  await world.pass(6_000, 500);
+  const count = () => bob.last("roomUpdate").room!.numPublishers;
+  assert.equal(count(), 0);
+  await publish(alice, { pubHandle: 2, name: "second" });
+  await world.pass(6_000, 500);
+  assert.equal(count(), 1);
+});
+
 Deno.test("a data track is announced to everybody, with a sid, and makes its owner a publisher", async () => {
   const world = new World();
   const [alice, bob] = [await world.joined("alice"), await world.joined("bob")];
