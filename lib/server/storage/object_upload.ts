@@ -6,7 +6,7 @@
  * @module
  */
 import { randomId } from "../../base/ids.ts";
-import type { Cancel, Platform } from "../../base/platform.ts";
+import type { Cancel, Platform, Timers } from "../../base/platform.ts";
 import { GIVEN_UP, isTaken, type S3Client, S3Failure } from "./s3_client.ts";
 import { reasonOf } from "./storage_failure.ts";
 import type { UploadFacts, UploadSpool } from "./upload_spool.ts";
@@ -33,18 +33,46 @@ export interface UploadPorts {
   readonly sealed?: string;
 }
 
+/** What a server that ends does not wait for as long as it may take. */
+type Hurried = Pick<ObjectUpload, "loseHeart">;
+
 /** Uploads that are on their way. */
 export class RunningUploads {
-  readonly #uploads = new Set<ObjectUpload>();
+  readonly #uploads = new Set<Hurried>();
   #isHurried = false;
 
-  add(upload: ObjectUpload): void {
+  add(upload: Hurried): void {
     this.#uploads.add(upload);
     if (this.#isHurried) upload.loseHeart(HURRY_MS);
   }
 
-  delete(upload: ObjectUpload): void {
+  delete(upload: Hurried): void {
     this.#uploads.delete(upload);
+  }
+
+  /**
+   * Waits for what a bucket is asked besides uploads.
+   *
+   * @throws {S3Failure} If it was asked in vain, or the server ends meanwhile.
+   */
+  async wait<T>(answer: Promise<T>, timers: Timers): Promise<T> {
+    const givenUp = Promise.withResolvers<never>();
+    let cancel: Cancel = () => {};
+    const hurried: Hurried = {
+      loseHeart: (patienceMs) => {
+        cancel();
+        cancel = timers.after(patienceMs, () => {
+          givenUp.reject(new S3Failure(GIVEN_UP, false, "the storage does not answer"));
+        });
+      },
+    };
+    this.add(hurried);
+    try {
+      return await Promise.race([answer, givenUp.promise]);
+    } finally {
+      this.delete(hurried);
+      cancel();
+    }
   }
 
   /** The server ends. */

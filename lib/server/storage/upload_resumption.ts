@@ -24,6 +24,14 @@ export interface LeftUploads {
   readonly portsOf: (facts: UploadFacts) => UploadPorts | string;
 }
 
+/** Buckets that have not answered in this round, by address, and why they are left alone. */
+interface Silent {
+  /** To uploads, until those were given up. */
+  readonly uploads: Map<string, string>;
+  /** To an abort: too little to give anything up that could be uploaded. */
+  readonly aborts: Map<string, string>;
+}
+
 /** A folder without anything recorded is no other process's beginning any more, ms. */
 const EMPTY_MS = 60_000;
 
@@ -42,7 +50,7 @@ export async function resumeUploads(left: LeftUploads): Promise<void> {
     return; // There has never been one.
   }
   room.keepOnly(new Set(names.map((name) => `${folder}/${name}`)));
-  const silent = new Map<string, string>();
+  const silent: Silent = { uploads: new Map(), aborts: new Map() };
   // One that its bucket never takes, and behind which others are not tried, is not always first.
   for (const name of shuffled(names, random)) {
     if (left.isOver()) return;
@@ -62,7 +70,7 @@ function shuffled(names: readonly string[], random: Random): string[] {
 async function resumeOne(
   left: LeftUploads,
   name: string,
-  silent: Map<string, string>,
+  silent: Silent,
 ): Promise<void> {
   const { room, platform: { log } } = left;
   const folder = `${left.folder}/${name}`;
@@ -84,7 +92,10 @@ async function resumeOne(
     }
     const stays = facts && await abort(left, facts, silent);
     if (stays !== undefined) {
-      log.warn("an upload that does not go on stays in its bucket", { ...named, why: stays });
+      // Nobody else knows of it any more.
+      const { bucketUrl: bucket, uploadId: upload } = facts!;
+      const where = { ...named, bucket, upload, why: stays };
+      log.warn("an upload that does not go on stays in its bucket", where);
     }
   }
 }
@@ -93,17 +104,24 @@ async function resumeOne(
 async function abort(
   left: LeftUploads,
   facts: UploadFacts,
-  silent: ReadonlyMap<string, string>,
+  silent: Silent,
 ): Promise<string | undefined> {
+  const { running, platform: { timers } } = left;
   const { key, uploadId, bucketUrl } = facts;
   if (uploadId === "") return undefined;
-  const ports = silent.get(bucketUrl) ?? left.portsOf(facts);
+  if (left.isOver()) return "the server ended";
+  const ports = silent.uploads.get(bucketUrl) ?? silent.aborts.get(bucketUrl) ??
+    left.portsOf(facts);
   if (typeof ports === "string") return ports;
   try {
-    await ports.client.abort(key, uploadId);
+    await running.wait(ports.client.abort(key, uploadId), timers);
   } catch (error) {
-    const isGone = error instanceof S3Failure && error.code === "NoSuchUpload";
-    if (!isGone) return reasonOf(error);
+    if (error instanceof S3Failure && error.code === "NoSuchUpload") return undefined;
+    const why = reasonOf(error);
+    // Each of the others would be waited for as long.
+    const isSilent = error instanceof S3Failure && (error.isPassing || error.isGivenUp);
+    if (isSilent) silent.aborts.set(bucketUrl, why);
+    return why;
   }
   return undefined;
 }
@@ -118,19 +136,16 @@ async function discardOld(left: LeftUploads, folder: string): Promise<number | u
   return await UploadSpool.discard(folder, room, isOver).catch(() => undefined);
 }
 
-/**
- * @param silent Buckets that have not answered to uploads before, and why those were given up.
- * @returns Whether there is one object more.
- */
+/** @returns Whether there is one object more. */
 async function resume(
   left: LeftUploads,
   folder: string,
-  silent: Map<string, string>,
+  silent: Silent,
 ): Promise<boolean> {
   const reopened = await UploadSpool.reopen(folder, left.room);
   if (reopened === undefined) return false;
   const { spool, facts } = reopened;
-  const ports = silent.get(facts.bucketUrl) ?? left.portsOf(facts);
+  const ports = silent.uploads.get(facts.bucketUrl) ?? left.portsOf(facts);
   if (typeof ports === "string") {
     spool.leave();
     throw new StorageFailure(ports);
@@ -156,7 +171,8 @@ async function resume(
     await upload.finish();
   } catch (error) {
     // Others would wait for it as long, and all behind them, too.
-    if (error instanceof S3Failure && error.isGivenUp) silent.set(facts.bucketUrl, error.message);
+    const isSilent = error instanceof S3Failure && error.isGivenUp;
+    if (isSilent) silent.uploads.set(facts.bucketUrl, error.message);
     throw error;
   } finally {
     left.running.delete(upload);

@@ -92,10 +92,61 @@ for (const answer of ["", "DELETE calls/a/b.webm?"]) {
       } else {
         await uploads.eventually(() => told().length === 1);
         const why = "the storage cannot be reached";
-        assert.deepEqual(told()[0]!.fields, { name, file: "calls/a/b.webm", why });
+        const [upload] = bucket.uploads.keys();
+        const where = { bucket: "https://storage.test/rec", upload };
+        assert.deepEqual(told()[0]!.fields, { name, file: "calls/a/b.webm", ...where, why });
       }
     }, { maxAgeMs: 24 * HOUR_MS }));
 }
+
+/** Leaves uploads of parts that are too old, and whose names another server has taken. */
+async function leaveTaken(uploads: Uploads, paths: readonly string[]): Promise<void> {
+  const { bucket, folder, platform: { clock } } = uploads;
+  for (const path of paths) {
+    const file = uploads.open(path);
+    for (let i = 0; i < 25; i++) file.append(piece(100, i));
+    const line = `PUT calls/${path}?partNumber=2`;
+    await uploads.eventually(() => bucket.requests.at(-1) === line);
+    bucket.objects.set(`calls/${path}`, { bytes: piece(1, 1), type: "" });
+    await uploads.until(file.close(), 1_000);
+  }
+  const at = (clock.wallMs() - 25 * HOUR_MS) / 1_000;
+  const root = `${folder}/.roomwire-uploads`;
+  for (const { name } of Deno.readDirSync(root)) await Deno.utime(`${root}/${name}/part-1`, at, at);
+}
+
+Deno.test("a server that ends waits 2 s for the abort of an upload, too, and says what stays", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, places, platform: { clock } } = uploads;
+    await leaveTaken(uploads, ["a/b.webm"]);
+    bucket.asked = (line) => {
+      if (line.startsWith("POST")) bucket.mood = "silent";
+    };
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    await uploads.eventually(() => bucket.requests.includes("DELETE calls/a/b.webm?"));
+    const before = clock.now();
+    await uploads.until(places.close());
+    const tookMs = clock.now() - before;
+    assert.ok(tookMs < 2_500, `${tookMs} ms`);
+    const told = uploads.warnings.filter(({ message }) => /in its bucket/.test(message));
+    assert.deepEqual(told.map(({ fields }) => (fields as { why: string }).why), [
+      "the storage does not answer",
+    ]);
+  }, { maxAgeMs: 24 * HOUR_MS }));
+
+Deno.test("a bucket that cannot be reached to abort an upload is not asked for each of them", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket } = uploads;
+    await leaveTaken(uploads, ["a/b.webm", "a/c.webm"]);
+    bucket.asked = (line) => {
+      if (line.startsWith("DELETE")) throw new TypeError("connection reset");
+    };
+    await uploads.until(uploads.after(RETRY_MS), 5_000);
+    const told = () => uploads.warnings.filter(({ message }) => /in its bucket/.test(message));
+    await uploads.eventually(() => told().length === 2);
+    assert.equal(bucket.requests.filter((line) => line.startsWith("DELETE")).length, 1);
+    assert.deepEqual(await uploads.spool(), { bytes: 0, uploads: 0 });
+  }, { maxAgeMs: 24 * HOUR_MS }));
 
 Deno.test("a server that ends removes nothing because its bucket had no time to take it", () =>
   Uploads.run(async (uploads) => {
