@@ -130,12 +130,9 @@ export class RoomAdmin {
         "unknown room configuration in create room request",
       );
     }
-    // Where nothing records, a room that was to be recorded from its start is none.
-    const { checkEgress } = this.options;
-    const isRefused = request.egress?.room !== undefined && checkEgress === undefined;
-    if (isRefused && await this.rooms.find(request.name) === undefined) return nobodyServes();
-    const unfit = request.egress && checkEgress?.(request.name, request.egress);
-    if (unfit !== undefined) return unfit;
+    const refusal = this.#refusalOf(request);
+    // A room that is there does not begin anew.
+    if (refusal !== undefined && await this.rooms.find(request.name) === undefined) return refusal;
     const wanted = roomRequest(request.name, request);
     const entrance = await agreed(this.rooms.createOrTag({
       ...wanted,
@@ -149,6 +146,15 @@ export class RoomAdmin {
     return nodes === undefined
       ? nobodyServes()
       : await this.#carry(nodes, "CreateRoom", request, RoomInfoMessage);
+  }
+
+  /** Why no room can be made that is recorded so. */
+  #refusalOf({ name, egress }: CreateRoomRequest): AdminFailure | undefined {
+    if (egress === undefined) return undefined;
+    const { checkEgress } = this.options;
+    if (checkEgress !== undefined) return checkEgress(name, egress);
+    // Where nothing records, a room that was to be recorded from its start is none.
+    return egress.room === undefined ? undefined : nobodyServes();
   }
 
   /** All rooms, or those of the names that exist. */

@@ -226,6 +226,8 @@ Deno.test("RoomAdmin.createRoom() makes no room whose recording could not be mad
   assert.equal(failed(await create(outside))[0], "invalid_argument");
   assert.equal(world.rooms.get("lobby"), undefined);
   succeeded(await create(new RoomEgress({ room: new RoomCompositeEgressRequest() })));
+  // A room that is there keeps what it has.
+  succeeded(await create(outside));
 });
 
 Deno.test("RoomAdmin.mutePublishedTrack() unmutes where the server allows it", async () => {
