@@ -19,6 +19,7 @@ import { violations } from "../support/sdk/accessibility.ts";
 import type { ParticipantFigures } from "../../lib/watch/figures.ts";
 import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { loadWhole } from "../support/sdk/chromium.ts";
 import { DemoPage } from "../support/sdk/demo_page.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
 
@@ -152,7 +153,7 @@ endToEndTest("operators see a call live, and end it", ["chromium"], async () => 
   assert.ok(!configuration.includes("secret-of-the-end-to-end-tests"), configuration);
   await page.setViewportSize({ width: 320, height: 640 });
   await page.goBack();
-  await page.goto(`${httpUrl}/admin#/room/watched/bob`);
+  await loadWhole(page, `${httpUrl}/admin#/room/watched/bob`);
   await page.getByRole("heading", { name: HOSTILE }).waitFor();
   await look("narrow");
   const width = await page.evaluate<number>("document.documentElement.scrollWidth");

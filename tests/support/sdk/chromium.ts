@@ -111,7 +111,7 @@ export class ChromiumBrowser implements AsyncDisposable {
 }
 
 /** Loads a page anew of which a part ended because a test, this one or another, made an interface. */
-async function loadWhole(page: Page, url: string): Promise<void> {
+export async function loadWhole(page: Page, url: string): Promise<void> {
   let isWhole = false;
   const onFailed = (request: Request) => {
     if (request.failure()?.errorText === NETWORK_CHANGED) isWhole = false;

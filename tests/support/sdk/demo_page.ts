@@ -5,7 +5,7 @@
  */
 import type { BrowserContext, Page } from "playwright-core";
 import { eventually } from "../process/eventually.ts";
-import type { ChromiumBrowser } from "./chromium.ts";
+import { type ChromiumBrowser, loadWhole } from "./chromium.ts";
 
 /** Where and how a page is opened. */
 export interface DemoPageOptions {
@@ -52,7 +52,7 @@ export class DemoPage implements AsyncDisposable {
     await context.addInitScript(COUNTING);
     if (script !== undefined) await context.addInitScript(script);
     prepare?.(page);
-    await page.goto(url);
+    await loadWhole(page, url);
     await page.locator('body[data-view="join"]').waitFor();
     return new DemoPage(page, context);
   }
