@@ -138,10 +138,7 @@ export class AckedRate {
   clear(): void {
     this.#kbps = this.#recentKbps = -1;
     this.#doubt = FIRST_DOUBT;
-    this.#windowMs = 0;
-    this.#windowBytes = 0;
-    this.#lastAt = -1;
-    this.#hasLost = false;
+    this.skip();
   }
 
   #weigh(kbps: number, isLimited: boolean): void {

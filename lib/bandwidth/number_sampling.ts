@@ -35,10 +35,8 @@ const MOST_RTT_MS = 250;
 
 /** Of one connection. */
 export class NumberSampling {
-  /** Since when the path is calm, -1 while it is not. */
-  #calmSince = -1;
-  /** Everything that leaves before is numbered; -1 while the path is not calm. */
-  #watchedUntil = -1;
+  /** Everything that leaves before is numbered; `Infinity` while the path is not calm. */
+  #watchedUntil = Infinity;
   /** The last stretch of time that was sampled: what left in it is told of later. */
   #sampledFrom = Infinity;
   #sampledUntil = -Infinity;
@@ -61,13 +59,13 @@ export class NumberSampling {
 
   /** Whether not all that leaves now is numbered. */
   isSampled(now: number): boolean {
-    return this.#calmSince >= 0 && now >= this.#watchedUntil;
+    return now >= this.#watchedUntil;
   }
 
   /** Whether a packet that leaves now is to be numbered. */
   numbers(now: number): boolean {
-    return this.#calmSince < 0 || now < this.#watchedUntil ||
-      now - this.#momentAt < MOMENT_MS || now - this.#momentAt >= EVERY_MS;
+    const sinceMs = now - this.#momentAt;
+    return !this.isSampled(now) || sinceMs < MOMENT_MS || sinceMs >= EVERY_MS;
   }
 
   /** A numbered packet left. */
@@ -129,10 +127,7 @@ export class NumberSampling {
    */
   update(isCalm: boolean, now: number): void {
     if (!isCalm) this.#end(now);
-    else if (this.#calmSince < 0) {
-      this.#calmSince = now;
-      this.#watchedUntil = now + CALM_MS;
-    }
+    else if (this.#watchedUntil === Infinity) this.#watchedUntil = now + CALM_MS;
   }
 
   /** So many packets are asked for again. Who samples would not see how many are lost. */
@@ -147,14 +142,14 @@ export class NumberSampling {
 
   /** Something happened: everything is numbered for a moment. */
   watch(now: number): void {
-    if (this.#calmSince < 0) return;
+    if (this.#watchedUntil === Infinity) return;
     this.#endStretch(now);
     this.#watchedUntil = Math.max(this.#watchedUntil, now + WATCH_MS);
     this.#forgetMoment();
   }
 
   clear(): void {
-    this.#calmSince = this.#watchedUntil = -1;
+    this.#watchedUntil = Infinity;
     this.#packets = this.#missed = 0;
     this.#forgetMoment();
   }
