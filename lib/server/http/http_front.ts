@@ -111,7 +111,11 @@ class HttpFront implements HttpListener {
       onArrival: (connection, { hostname }) => this.#enter(connection, hostname),
       onReady: (socket, arrival) => {
         this.#arrivals.set(socket, arrival);
+        const early = takeRead(socket);
         this.#speakHttp(socket);
+        // Left with the socket they would be parsed behind what is read next: HTTP has that from
+        // the connection itself.
+        for (const bytes of early) socket.emit("data", bytes);
         // It was paused while a proxy's header was read.
         socket.resume();
       },
@@ -359,6 +363,17 @@ class HttpFront implements HttpListener {
     }
     if (this.#closed !== undefined) (this.#server as Server | undefined)?.close();
   }
+}
+
+/** Takes what was read and nobody has seen yet, in order. */
+function takeRead(socket: Socket): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  while (socket.readableLength > 0) {
+    const chunk = socket.read();
+    if (chunk === null) break;
+    chunks.push(chunk);
+  }
+  return chunks;
 }
 
 /** Those whose end is the WebSocket's, and not the connection's that it took over. */

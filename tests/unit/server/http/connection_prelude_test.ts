@@ -101,6 +101,28 @@ Deno.test("openHttpFront() takes a configured proxy's word on whom a connection 
   await front.shutdown();
 });
 
+Deno.test("openHttpFront() reads what follows a proxy's header in order", async () => {
+  const dialled: Deno.Conn[] = [];
+  const written: Promise<unknown>[] = [];
+  // The rest is there before anybody has seen the half of a request that was read with the header.
+  const connections = new class extends HttpConnections<Socket> {
+    override enter(...arrival: Parameters<HttpConnections<Socket>["enter"]>) {
+      for (const connection of dialled) written.push(connection.write(utf8.encode(GET.slice(9))));
+      return super.enter(...arrival);
+    }
+  }(httpConnectionLimits(4_096));
+  const { front, counters } = await open({ proxies: LOOPBACK, connections });
+  const connection = await Deno.connect({ hostname: HOST, port: front.port });
+  dialled.push(connection);
+  await connection.write(utf8.encode(V1 + GET.slice(0, 9)));
+  const answer = await new Response(connection.readable).text();
+  assert.match(answer, /"from":"203\.0\.113\.7"/);
+  assert.equal(written.length, 1);
+  await Promise.all(written);
+  assert.deepEqual(counters.snapshot(), {});
+  await front.shutdown();
+});
+
 Deno.test("openHttpFront() takes nobody else's", async () => {
   for (const proxies of [undefined, [parseIpNetwork("10.0.0.0/8")!]]) {
     const { front, counters } = await open(proxies === undefined ? {} : { proxies });
