@@ -112,10 +112,14 @@ Deno.test("a server that is stopped while its composer waits for a disk begins n
   await Deno.remove(root, { recursive: true });
 });
 
-/** Pipes with names, through which a fake FFmpeg says that it has begun and waits until it may end. */
-async function pipes(root: string) {
+/**
+ * Pipes with names, through which a fake FFmpeg says that it has begun and waits until it may end,
+ * and one that is composed, like a file: whoever opens it waits for the other end.
+ */
+async function pipes(root: string, composed: string) {
   const [begun, end] = [`${root}/begun`, `${root}/end`];
-  const { success } = await new Deno.Command("mkfifo", { args: [begun, end] }).output();
+  const args = [begun, end, `${root}/${composed}`];
+  const { success } = await new Deno.Command("mkfifo", { args }).output();
   assert.ok(success);
   return {
     script: `[ "$1" = -version ] && exit 0; echo > ${begun}; read -r _ < ${end}; exit 0`,
@@ -126,6 +130,8 @@ async function pipes(root: string) {
         made.then((outcome) => assert.fail(`nothing ran: ${JSON.stringify(outcome)}`)),
       ]),
     ends: () => Deno.writeTextFile(end, ""),
+    /** Once the composer holds what it was told to compose before it. */
+    isOpened: () => Deno.writeTextFile(`${root}/${composed}`, ""),
   };
 }
 
@@ -136,7 +142,7 @@ Deno.test({
   permissions: { run: true, read: true, write: true, env: true, sys: false },
   fn: async () => {
     const root = await Deno.realPath(await Deno.makeTempDir());
-    const fake = await pipes(root);
+    const fake = await pipes(root, "last");
     using _fake = fakeFfmpeg(fake.script);
     // Its time stands still: what a busy machine keeps waiting for a minute is not ended as too late.
     const platform = new VirtualPlatform();
@@ -157,8 +163,9 @@ Deno.test({
       [...Deno.readDirSync(root)].map(({ name }) => name)
         .filter((name) => name.endsWith(".webm")).toSorted();
     const running = compose("calls/{x}/film", "a.webm");
-    const waiting = compose("second", "b.webm", "gone.webm");
     await fake.begins(running);
+    const waiting = compose("second", "b.webm", "gone.webm", "last");
+    await fake.isOpened();
     const film = `${root}/calls/{x}/film.mp4`;
     await Deno.utime(film, 0, 0);
     for (const name of names) await Deno.utime(`${root}/${name}`, 0, 0);
