@@ -136,6 +136,32 @@ async function discardOld(left: LeftUploads, folder: string): Promise<number | u
   return await UploadSpool.discard(folder, room, isOver).catch(() => undefined);
 }
 
+/**
+ * Aborts what nobody goes on with, as far as the bucket lets it.
+ *
+ * @param numbers Parts that are here: without the first there will never be an object.
+ * @throws {S3Failure} If the server ends meanwhile: the next one asks again.
+ */
+async function clear(
+  { running, platform: { timers } }: LeftUploads,
+  { client }: UploadPorts,
+  { key, uploadId, begins }: UploadFacts,
+  numbers: readonly number[],
+): Promise<void> {
+  const ask = <T>(answer: Promise<T>, otherwise: T): Promise<T> =>
+    running.wait(answer, timers).catch((error) => {
+      if (error instanceof S3Failure && error.isGivenUp) throw error;
+      return otherwise;
+    });
+  if (uploadId === "" && begins) {
+    // One may have been begun whose answer nobody noted down. Others may not be touched: another
+    // server may be uploading under that name.
+    const ids = await ask(client.uploads(key), []);
+    for (const id of ids) await ask(client.abort(key, id), undefined);
+  }
+  if (numbers[0] !== 1 && uploadId !== "") await ask(client.abort(key, uploadId), undefined);
+}
+
 /** @returns Whether there is one object more. */
 async function resume(
   left: LeftUploads,
@@ -150,17 +176,13 @@ async function resume(
     spool.leave();
     throw new StorageFailure(ports);
   }
-  const { client } = ports;
-  if (facts.uploadId === "" && facts.begins) {
-    // One may have been begun whose answer nobody noted down. Others may not be touched: another
-    // server may be uploading under that name.
-    for (const id of await client.uploads(facts.key).catch(() => [])) {
-      await client.abort(facts.key, id).catch(() => {});
-    }
+  try {
+    await clear(left, ports, facts, spool.numbers);
+  } catch (error) {
+    spool.leave();
+    throw error;
   }
-  const { numbers } = spool;
-  if (numbers[0] !== 1) {
-    if (facts.uploadId !== "") await client.abort(facts.key, facts.uploadId).catch(() => {});
+  if (spool.numbers[0] !== 1) {
     await spool.remove();
     return false;
   }

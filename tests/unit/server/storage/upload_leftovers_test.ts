@@ -1,6 +1,6 @@
 /** What no bucket has taken: it is bounded, holds nobody up, and goes when it is too old. */
 import assert from "node:assert/strict";
-import { PART, piece, TARGET, Uploads } from "../../../support/virtual/upload_world.ts";
+import { killed, PART, piece, TARGET, Uploads } from "../../../support/virtual/upload_world.ts";
 
 const HOUR_MS = 3_600_000;
 const RETRY_MS = 600_000;
@@ -133,6 +133,49 @@ Deno.test("a server that ends waits 2 s for the abort of an upload, too, and say
       "the storage does not answer",
     ]);
   }, { maxAgeMs: 24 * HOUR_MS }));
+
+for (
+  const [what, answered, change] of [
+    ["which uploads were never noted down", "", '"begins":true'],
+    ["the abort of one that was never noted down", "GET", '"begins":true'],
+    ["the abort of one without a beginning", "", '"uploadId":"lost"'],
+  ] as const
+) {
+  Deno.test(`a server that ends waits 2 s for ${what}, and the next one asks again`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket, platform: { clock } } = uploads;
+      const file = uploads.open();
+      for (let i = 0; i < 15; i++) file.append(piece(100, i));
+      await uploads.spooled(1_500);
+      const pattern = new RegExp(change.replace(/:.*/, ':(false|"")'));
+      const folder = await killed(uploads, (text) => text.replace(pattern, change));
+      const root = `${folder}/.roomwire-uploads`;
+      const [{ name }] = [...Deno.readDirSync(root)] as [Deno.DirEntry];
+      if (change.includes("lost")) await Deno.remove(`${root}/${name}/part-1`);
+      for (const id of ["lost", "too"]) {
+        bucket.uploads.set(id, { key: "calls/a/b.webm", parts: new Map() });
+      }
+      const before = bucket.requests.length;
+      bucket.asked = (line) => {
+        if (line.startsWith(answered)) bucket.mood = "silent";
+      };
+      if (answered === "") bucket.mood = "silent";
+      const ending = uploads.restarted(folder);
+      const asks = answered === "" ? 1 : 2;
+      await uploads.eventually(() => bucket.requests.length === before + asks);
+      const from = clock.now();
+      await uploads.until(ending.close());
+      assert.ok(clock.now() - from < 2_500, `${clock.now() - from} ms`);
+      assert.equal(bucket.requests.length, before + asks);
+      assert.equal(bucket.uploads.size, 2);
+      bucket.asked = () => {};
+      bucket.mood = "well";
+      const next = uploads.restarted(folder);
+      await uploads.eventually(() => !bucket.uploads.has("lost"));
+      await uploads.until(next.close());
+      await uploads.until(file.close());
+    }));
+}
 
 Deno.test("a bucket that cannot be reached to abort an upload is not asked for each of them", () =>
   Uploads.run(async (uploads) => {
