@@ -494,7 +494,7 @@ export class DownTrack implements PacketReceiver {
     if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
     this.#condition.receiveReport(block, rttMs, now);
     this.#source?.layer(this.#current)?.lostFar(block.fractionLost);
-    this.#output.reported(block, this.#nacksReceived, rttMs, this.#clockRate, now);
+    this.#output.reported(block, rttMs, this.#clockRate, now);
     // One of ours has come: the stream is open.
     const behind = (this.#sequence.lastOut - block.highestSequence) & 0xffff;
     if (behind < this.#output.packets) this.#opening.end();

@@ -61,7 +61,7 @@ export class DownTrackOutput implements PacedTrack {
   readonly #delay: PlayoutDelay | undefined;
   /** Packets and requests for them when their share was taken last, and when that was. */
   #packetsBefore = 0;
-  #nacksBefore = 0;
+  #askedBefore = 0;
   #sharedAt = -Infinity;
   /** The subscriber tells when what is sent arrives. */
   readonly #isTold: boolean;
@@ -216,12 +216,10 @@ export class DownTrackOutput implements PacedTrack {
   /**
    * The subscriber reports on what it got.
    *
-   * @param nacks Packets that it has asked for again so far.
    * @param rttMs Round trip to it; negative if it is not known.
    */
   reported(
     block: ReportBlock,
-    nacks: number,
     rttMs: number,
     clockRate: number,
     now: number,
@@ -232,9 +230,10 @@ export class DownTrackOutput implements PacedTrack {
     if (now - this.#sharedAt < SHARE_MS) return;
     this.#sharedAt = now;
     const packets = this.packets - this.#packetsBefore;
-    const nacksPercent = packets === 0 ? 0 : (100 * (nacks - this.#nacksBefore)) / packets;
+    const { asked } = this.#resender;
+    const nacksPercent = packets === 0 ? 0 : (100 * (asked - this.#askedBefore)) / packets;
     this.#packetsBefore = this.packets;
-    this.#nacksBefore = nacks;
+    this.#askedBefore = asked;
     delay.measured((block.jitter * 1_000) / clockRate, nacksPercent, now, rttMs);
   }
 

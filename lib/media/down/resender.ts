@@ -47,6 +47,8 @@ export const NO_SOURCE = -1;
 export class Resender {
   /** Packets resent so far. */
   resent = 0;
+  /** Requests for packets of media that were noted; nobody waits for padding. */
+  asked = 0;
   /** There is a stream for what comes again, and for padding. */
   readonly hasRtx: boolean;
   readonly #section: DownTrackSection;
@@ -177,6 +179,7 @@ export class Resender {
     const history = this.#history;
     const entry = history.find(sequence);
     if (entry < 0 || history.waits(entry)) return DROP.nackUnknown;
+    if (history.sourceSeq(entry) !== NO_SOURCE) this.asked++;
     if (history.resends(entry) >= MAX_RESENDS) return DROP.nackExhausted;
     const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
     if (now - history.resentAt(entry) < gapMs) return DROP.nackTooSoon;

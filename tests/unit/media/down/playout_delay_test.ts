@@ -197,6 +197,7 @@ Deno.test("PlayoutDelay takes a least without a most for ten seconds, and no mor
 const DELAY_ID = 6;
 const CAPTURE_ID = 7;
 const ORIENTATION_ID = 8;
+const NUMBER_ID = 9;
 
 /** A camera and its subscriber, who is told how long to wait. */
 function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
@@ -224,6 +225,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
         { id: DELAY_ID, uri: EXTENSION_URI.playoutDelay },
         { id: CAPTURE_ID, uri: EXTENSION_URI.absCaptureTime },
         { id: ORIENTATION_ID, uri: EXTENSION_URI.videoOrientation },
+        { id: NUMBER_ID, uri: EXTENSION_URI.transportCc },
       ],
       ...(playoutDelay === undefined ? {} : { playoutDelay }),
     },
@@ -254,6 +256,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
         payloadType: 96,
         sequenceNumber: number,
         timestamp: now * 90,
+        marker: true,
         extensions: {
           1: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8),
           2: Uint8Array.of(9, 9, 9),
@@ -272,7 +275,11 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
     block.jitter = jitter;
     down.receiveReport(20, block, now);
   };
-  return { sink, send, report, remake, ask };
+  const pad = (now: number) => {
+    assert.ok(down.padItself(now, 200));
+    return viewOf(sink.packets.at(-1)!);
+  };
+  return { sink, send, pad, report, remake, ask };
 }
 
 const extension = (view: RtpView, id: number) => {
@@ -359,6 +366,25 @@ Deno.test("DownTrack's wait stands still where reports come with each request, w
       assert.deepEqual([...later], [], `${loss}, ${seed}: once it is there`);
     }
   }
+});
+
+Deno.test("DownTrack has nobody wait for padding that is asked for again, as of bursts that a path does not take", () => {
+  const { send, pad, report, ask } = camera({ ...range(0, 0), onlyRepairs: true }, false);
+  const lossy = (now: number, isPadding: boolean) => {
+    const view = send(now);
+    assert.deepEqual(extension(view, DELAY_ID), [], `after ${now} ms`);
+    const lost = isPadding ? pad(now) : view;
+    for (const after of [20, 60]) ask([lost.sequenceNumber], now + after);
+    report(lost.sequenceNumber, 0, now + 80);
+  };
+  for (let now = 0; now < 10_000; now += 100) lossy(now, true);
+  lossy(10_000, false);
+  for (let now = 10_100; now < 13_000; now += 100) {
+    const view = send(now);
+    report(view.sequenceNumber, 0, now + 80);
+    if (extension(view, DELAY_ID).length > 0) return;
+  }
+  assert.fail("for a picture it waits");
 });
 
 /** The least that a packet tells, ms. */
