@@ -99,6 +99,8 @@ export class ProbeSender {
       if (!this.#pad(now, this.#mostBytes)) return this.#wait(now);
       this.#stuckAt = -1;
     }
+    // Also where media was all that was due.
+    this.#stuckAt = -1;
   }
 
   #wait(now: number): void {

@@ -127,3 +127,20 @@ Deno.test("ProbeSender leaves turns out in which nothing can be padded, and keep
   assert.deepEqual(run(140, 160), [9, 0], "300 bytes a ms for 40 ms, of which 3,000 have left");
   assert.equal(sender.cluster, NO_CLUSTER);
 });
+
+Deno.test("ProbeSender's patience begins anew when media has left as much as was due", () => {
+  const { estimate, state, sender, run } = setup();
+  estimate.probe = { cluster: 4, bps: 800_000, packets: 5, bytes: 9_000 };
+  assert.deepEqual(run(100, 110), [1]);
+  state.canPad = false;
+  // 100 bytes a ms: nothing goes between frames at 110 ms, and media covers 30 ms from then on.
+  run(110, 120);
+  for (let i = 0; i < 4; i++) sender.sent(1_000, 115);
+  assert.deepEqual(run(120, 160), [0, 0, 0, 0]);
+  assert.equal(sender.cluster, 4, "stuck for one turn again");
+  state.canPad = true;
+  assert.deepEqual(run(160, 170), [2], "6,000 are due, of which 4,000 have left");
+  state.canPad = false;
+  run(170, 220);
+  assert.equal(sender.cluster, NO_CLUSTER, "and for good");
+});
