@@ -74,7 +74,8 @@ const DEMAND_ROOM = 1.2;
 /** The estimate of one sending connection. */
 export class SendEstimate {
   readonly #options: SendEstimateOptions;
-  readonly #packets = new SentPackets();
+  /** What has left with a number, and what became of it. */
+  readonly packets: SentPackets = new SentPackets();
   readonly #queue: QueueSignal;
   readonly #sampling = new NumberSampling();
   readonly #acked = new AckedRate();
@@ -147,11 +148,6 @@ export class SendEstimate {
     return this.#queue.queueMs;
   }
 
-  /** Bytes of memory that grow with what is sent. */
-  get memory(): number {
-    return this.#packets.memory;
-  }
-
   /** Smoothed round trip, ms; -1 before one was measured. */
   get rttMs(): number {
     return this.#queue.rttMs < 0 ? this.#rttMs : this.#queue.rttMs;
@@ -165,7 +161,7 @@ export class SendEstimate {
    * @param cluster Of the probe that it belongs to, 0 for none.
    */
   sent(sequence16: number, bytes: number, kind: SentKind, cluster: number, now: number): void {
-    this.#packets.add(sequence16, bytes, kind, cluster, now);
+    this.packets.add(sequence16, bytes, kind, cluster, now);
     this.#sampling.sent(sequence16, bytes, now);
     this.#leave(bytes, now);
     this.#silence.sent(now);
@@ -191,13 +187,13 @@ export class SendEstimate {
 
   /** A packet left once more under its number: when it arrives tells nothing any more. */
   sentAgain(sequence16: number): void {
-    const slot = this.#packets.find(sequence16);
-    if (slot >= 0) this.#packets.setFate(slot, FATE.none);
+    const slot = this.packets.find(sequence16);
+    if (slot >= 0) this.packets.setFate(slot, FATE.none);
   }
 
   /** All that was sent until now has left the process, perhaps a little later than it was told. */
   left(now: number): void {
-    this.#packets.left(now);
+    this.packets.left(now);
   }
 
   /** The probe's first packet leaves. A cluster that is not {@linkcode probe} is ignored. */
@@ -309,7 +305,7 @@ export class SendEstimate {
 
   /** The path is another one now: half of what was known is believed, and found out anew. */
   reset(now: number): void {
-    this.#packets.clear();
+    this.packets.clear();
     this.#forget();
     this.restore(this.#bps / 2);
     this.#combine(now);
@@ -376,7 +372,7 @@ export class SendEstimate {
 
   /** Matches a message with what was sent. */
   #read(report: TransportFeedback, now: number): void {
-    const packets = this.#packets;
+    const packets = this.packets;
     let arrivedAt = this.#queue.referenceMs(report.referenceTime);
     let newestAt = -Infinity;
     let newestArrivedAt = 0;
@@ -402,7 +398,7 @@ export class SendEstimate {
   }
 
   #lost(slot: number): void {
-    const packets = this.#packets;
+    const packets = this.packets;
     if (packets.fate(slot) !== FATE.inFlight) return;
     packets.setFate(slot, FATE.lost);
     this.#acked.lost();
@@ -412,7 +408,7 @@ export class SendEstimate {
   }
 
   #arrived(slot: number, sequence16: number, arrivedAt: number, now: number): void {
-    const packets = this.#packets;
+    const packets = this.packets;
     const sentAt = packets.sentAt(slot);
     const bytes = packets.bytes(slot);
     if (packets.fate(slot) === FATE.lost) this.#loss.correct(bytes);

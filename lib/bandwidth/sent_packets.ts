@@ -27,6 +27,8 @@ const MAX_CAPACITY = 1 << 14;
 
 /** The packets of one connection, by number. 12 bytes for each remembered one. */
 export class SentPackets {
+  /** Packets of audio that are known to be lost, in all. */
+  audioLost = 0;
   #sentAt: Float64Array = new Float64Array(FIRST_CAPACITY);
   #bytes: Uint16Array = new Uint16Array(FIRST_CAPACITY);
   /** Kind in the two low bits, fate above. */
@@ -106,6 +108,10 @@ export class SentPackets {
   }
 
   setFate(slot: number, fate: number): void {
+    if ((this.#marks[slot]! & 3) === SENT.audio) {
+      if (fate === FATE.lost) this.audioLost++;
+      else if (this.fate(slot) === FATE.lost) this.audioLost--;
+    }
     this.#marks[slot] = (fate << 2) | (this.#marks[slot]! & 3);
   }
 

@@ -123,7 +123,7 @@ class Subscriber {
       case 5:
         return this.#pacer.setRate(random.below(3) === 0 ? Infinity : 50_000);
       case 6:
-        return this.#down.receiveNack(Uint16Array.of(100, 101, 110, 111, 120), 5, now);
+        return void this.#down.receiveNack(Uint16Array.of(100, 101, 110, 111, 120), 5, now);
       case 7:
         return publisher.sendLate(now);
       default:

@@ -98,6 +98,11 @@ export class ConnectionEstimate implements SendHistory, Departing {
     return this.#estimate;
   }
 
+  /** Packets of audio that were lost, as far as they were numbered, in all. */
+  get audioLost(): number {
+    return this.#estimate?.packets.audioLost ?? 0;
+  }
+
   /** A burst is being sent. */
   get isProbing(): boolean {
     return this.#probes.cluster !== NO_CLUSTER;

@@ -288,7 +288,7 @@ export class EngineConnection
   }
 
   onPathChanged(): void {
-    this.sending.bandwidth.pathChanged(this.#shared.platform.clock.now());
+    this.sending.pathChanged(this.#shared.platform.clock.now());
   }
 
   /** Also of clients that answer no reference times. */

@@ -19,8 +19,8 @@ import type { DownTrackId } from "../../base/ids.ts";
 import { EXTENSION_URI, type LayerTarget, type SendSection } from "../../base/media_vocabulary.ts";
 import { NOTHING_ALLOWED } from "../../media/down/layer_limit.ts";
 import type { DownTrack } from "../../media/down/down_track.ts";
-import { redundancyIn } from "../../media/select/codec_match.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
+import { AudioCopies, takesCopies } from "./audio_copies.ts";
 import type { CongestionRules } from "./local_engine_options.ts";
 
 /** Between two looks while feedback comes, and while somebody lacks something, ms. */
@@ -51,8 +51,8 @@ interface Sharer {
   readonly share: AllocatedTrack | undefined;
   /** Whether what is sent of it has transport-wide numbers. */
   readonly isNumbered: boolean;
-  /** Audio of it may be sent with redundancy. */
-  readonly takesCopies: boolean;
+  /** It is audio that may be sent with redundancy. */
+  readonly isCopied: boolean;
   isPaused: boolean;
 }
 
@@ -63,6 +63,7 @@ export class SendAllocation {
   readonly #rules: CongestionRules;
   readonly #tell: (downTrack: DownTrackId, paused: boolean) => void;
   readonly #isSpeaker: (downTrack: DownTrackId) => boolean;
+  readonly #copies: AudioCopies;
   readonly #sharers = new Map<DownTrackId, Sharer>();
   readonly #allocation: Allocation;
   readonly #allowPause: boolean;
@@ -84,13 +85,16 @@ export class SendAllocation {
   /**
    * @param tell A video is paused for want of bandwidth, or goes on.
    * @param isSpeaker Whether a video shows somebody who speaks.
+   * @param copies Of the connection's audio.
    */
   constructor(
     rules: CongestionRules,
     tell: (downTrack: DownTrackId, paused: boolean) => void,
     allowPause: boolean = rules.allowPause,
     isSpeaker: (downTrack: DownTrackId) => boolean = () => false,
+    copies: AudioCopies = new AudioCopies(),
   ) {
+    this.#copies = copies;
     this.#isSpeaker = isSpeaker;
     this.#rules = rules;
     this.#tell = tell;
@@ -108,8 +112,8 @@ export class SendAllocation {
     if (!this.#rules.enabled) return;
     const share = section.kind === "video" ? new AllocatedTrack() : undefined;
     const isNumbered = section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
-    const takesCopies = section.kind === "audio" && redundancyIn(section.codecs) !== undefined;
-    this.#sharers.set(id, { track, upTrack, share, isNumbered, takesCopies, isPaused: false });
+    const isCopied = takesCopies(section);
+    this.#sharers.set(id, { track, upTrack, share, isNumbered, isCopied, isPaused: false });
     this.#isStale = true;
     if (share === undefined) return;
     this.#videos++;
@@ -211,9 +215,7 @@ export class SendAllocation {
     const { baseBps, isOnePaused } = this.#allocation;
     first.decide(this.#audio, baseBps, bps, isOnePaused, isFull, now);
     this.#allocation.allowPause = this.#allowPause || first.mayPause;
-    for (const { track, share, takesCopies } of this.#sharers.values()) {
-      if (share === undefined && takesCopies) track.setBare(first.isBare);
-    }
+    this.#copies.setScarce(first.isBare);
     const { bareBps, uncountedBps, copiesBps } = this.#audio;
     const hiddenBps = this.#isHiding ? uncountedBps : 0;
     return bareBps + hiddenBps + (first.isBare ? 0 : copiesBps);
@@ -254,7 +256,7 @@ export class SendAllocation {
   #readCosts(): void {
     const needs = this.#audio;
     needs.clear();
-    for (const [id, { track, upTrack, share, isNumbered, takesCopies }] of this.#sharers) {
+    for (const [id, { track, upTrack, share, isNumbered, isCopied }] of this.#sharers) {
       if (share !== undefined) {
         share.isSpeaker = this.#isSpeaker(id);
         if (upTrack.muted) share.costBps.fill(0);
@@ -271,7 +273,7 @@ export class SendAllocation {
       needs.isThere = true;
       if (isCounted) needs.bareBps += bareBps;
       else needs.uncountedBps += bareBps;
-      if (!takesCopies) continue;
+      if (!isCopied || !this.#copies.isNeeded) continue;
       if (isCounted) needs.copiesBps += copiesBps;
       else needs.uncountedCopiesBps += copiesBps;
     }
@@ -294,8 +296,8 @@ export class SendAllocation {
   #release(now: number): void {
     if (!this.#isGoverned) return;
     this.#isGoverned = false;
+    this.#copies.setScarce(false);
     for (const [id, sharer] of this.#sharers) {
-      if (sharer.takesCopies) sharer.track.setBare(false);
       if (sharer.share === undefined) continue;
       sharer.share.level = WHOLE;
       sharer.track.setAllowance(ALL_SPATIAL, ALL_TEMPORAL, now);

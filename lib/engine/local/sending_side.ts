@@ -16,6 +16,7 @@ import type { ReportBlock } from "../../wire/rtcp.ts";
 import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
 import type { SentSection } from "../messages/capture_messages.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
+import { AudioCopies } from "./audio_copies.ts";
 import { ConnectionEstimate } from "./connection_estimate.ts";
 import type { Departures } from "./departures.ts";
 import { roundTripMs } from "./round_trip.ts";
@@ -96,6 +97,7 @@ export class SendingSide {
   readonly #bySsrc = new Map<number, SentTrack>();
   readonly #congestion: CongestionRules;
   readonly #allocation: SendAllocation;
+  readonly #copies = new AudioCopies();
   readonly #writer: RtcpWriter;
   readonly #figures = new SenderReportFigures();
   /** Before the keys are there a key frame would be asked for, and lost. */
@@ -115,6 +117,7 @@ export class SendingSide {
       (downTrack, paused) => options.emit({ type: "down_track_paused", downTrack, paused }),
       options.allowPause,
       (id) => options.speakers?.has(this.#sent.get(id)!.upTrackId) === true,
+      this.#copies,
     );
     this.#writer = options.rtcp.toSubscriber;
     const { sink: outlet, timed, queuedBytes, departures, rtcp: { feedback } } = options;
@@ -172,6 +175,7 @@ export class SendingSide {
       tellAt: 0,
     };
     track.setRepairGroup(this.#repairGroup);
+    this.#copies.add(track, section);
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
     timed(sent.reportAt);
@@ -202,6 +206,7 @@ export class SendingSide {
     this.#sent.delete(id);
     this.#bySsrc.delete(sent.section.ssrc);
     sent.upTrack.removeDownTrack(sent.track);
+    this.#copies.remove(sent.track);
     this.#remember(sent);
     if (sent.section.kind === "video" && !this.#sendsVideo()) this.bandwidth.setVideo(false, now);
     this.#allocation.remove(id);
@@ -242,7 +247,10 @@ export class SendingSide {
 
   receiveNack(mediaSsrc: number, numbers: Uint16Array, count: number, now: number): void {
     this.bandwidth.missed(count, now);
-    this.#bySsrc.get(mediaSsrc)?.track.receiveNack(numbers, count, now);
+    const sent = this.#bySsrc.get(mediaSsrc);
+    if (sent === undefined) return;
+    const lost = sent.track.receiveNack(numbers, count, now);
+    if (sent.section.kind === "audio") this.#copies.missed(lost, now);
   }
 
   /** PLI: asks for a key frame. */
@@ -270,8 +278,9 @@ export class SendingSide {
         this.bandwidth.roundTrip(rttMs, now);
       }
     }
-    sent.track.receiveReport(this.#rttMs, block, now);
-    if (sent.section.kind === "video") {
+    const loss = sent.track.receiveReport(this.#rttMs, block, now);
+    if (sent.section.kind === "audio") this.#copies.reported(loss, now);
+    else {
       this.bandwidth.receiveFractionLost(block.fractionLost, now);
       this.#share(now);
     }
@@ -286,7 +295,15 @@ export class SendingSide {
   /** A whole transport-cc feedback packet at `offset`. */
   receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
     if (this.bandwidth.receiveTransportCc(bytes, offset, length, now)) this.#allocation.heard();
+    const { audioLost, estimate } = this.bandwidth;
+    this.#copies.numbered(audioLost, estimate?.lossFraction ?? 0, now);
     this.#share(now);
+  }
+
+  /** Packets go to another address, or by another protocol, from now on. */
+  pathChanged(now: number): void {
+    this.#copies.pathChanged();
+    this.bandwidth.pathChanged(now);
   }
 
   /** Receiver reference time: answered at once, with no delay (RFC 3611 §4.5). */

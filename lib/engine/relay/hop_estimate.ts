@@ -98,7 +98,7 @@ export class HopEstimate implements HopBudget {
 
   /** Bytes of memory that grow with what is sent. */
   get memory(): number {
-    return this.#estimate.memory;
+    return this.#estimate.packets.memory;
   }
 
   setDemand(baseBps: number, idealBps: number, now: number, nextBps?: number): void {

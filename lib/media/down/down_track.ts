@@ -202,7 +202,7 @@ export class DownTrack implements PacketReceiver {
     this.#codec = codec;
     this.#form = audioForm(source, codec);
     // Only the form that was left knows of which of them copies have been sent.
-    this.#sequence.giveUpMissing();
+    if (source.mime === "audio/red") this.#sequence.giveUpMissing();
     this.#output.packet.wholePayload();
   }
 
@@ -387,7 +387,7 @@ export class DownTrack implements PacketReceiver {
   /** Sends padding if the stream has to be opened, and it is known in what. */
   #open(now: number): void {
     const { codecs } = this.#section;
-    const codec = this.#source && openingCodec(this.#source, codecs);
+    const codec = this.#source && openingCodec(this.#source, codecs, this.#isBare);
     if (!this.#opening.isDue(now) || codec === undefined) return;
     this.#insert(codec, now);
     const reason = this.#output.sendPadding(now);
@@ -424,13 +424,17 @@ export class DownTrack implements PacketReceiver {
     this.#listener.onFailed(error);
   }
 
-  /** Resends what the subscriber misses: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1). */
-  receiveNack(numbers: Uint16Array, count: number, now: number): void {
+  /**
+   * Resends what the subscriber misses: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1).
+   *
+   * @returns How many of them were lost on the way to it, as far as that is known.
+   */
+  receiveNack(numbers: Uint16Array, count: number, now: number): number {
     this.#nacksReceived += count;
     const source = this.#source;
     const last = this.#sequence.lastOut;
-    if (last < 0 || source === undefined || !this.#limit.wanted.enabled) return;
-    this.#resender.answer(source, numbers, count, last, this.#rttMs, now);
+    if (last < 0 || source === undefined || !this.#limit.wanted.enabled) return 0;
+    return this.#resender.answer(source, numbers, count, last, this.#rttMs, now);
   }
 
   /**
@@ -489,8 +493,9 @@ export class DownTrack implements PacketReceiver {
    * Takes a reception report about this track.
    *
    * @param rttMs Round trip to the subscriber (RFC 3550 §6.4.1); negative if not measurable.
+   * @returns What it says of the path; valid until the next one.
    */
-  receiveReport(rttMs: number, block: ReportBlock, now: number): void {
+  receiveReport(rttMs: number, block: ReportBlock, now: number): DownTrackCondition["path"] {
     if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
     this.#condition.receiveReport(block, rttMs, now);
     this.#source?.layer(this.#current)?.lostFar(block.fractionLost);
@@ -498,6 +503,7 @@ export class DownTrack implements PacketReceiver {
     // One of ours has come: the stream is open.
     const behind = (this.#sequence.lastOut - block.highestSequence) & 0xffff;
     if (behind < this.#output.packets) this.#opening.end();
+    return this.#condition.path;
   }
 
   /**

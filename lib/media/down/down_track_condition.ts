@@ -13,6 +13,7 @@ import type { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { type DownTrackIntervalFigures, streamCondition } from "../layer/interval_figures.ts";
 import { LossInterval } from "../layer/loss_interval.ts";
+import { ReportedLoss } from "../layer/reported_loss.ts";
 import { TimeAverage } from "../layer/time_average.ts";
 
 const MAX_LAYERS = 3;
@@ -23,6 +24,8 @@ const NO_LAYER = -1;
  * are taken out.
  */
 export class DownTrackCondition {
+  /** What the newest report says of the path. */
+  readonly path: ReportedLoss = new ReportedLoss();
   readonly #losses = new LossInterval();
   readonly #missing = new TimeAverage(0);
   readonly #paused = new TimeAverage(0);
@@ -30,7 +33,8 @@ export class DownTrackCondition {
   #unmutedAt = -Infinity;
   #packets = 0;
   #packetsBefore = 0;
-  /** Highest outgoing number, and how many packets left in order. */
+  /** First and highest outgoing number, and how many packets left in order. */
+  #first = 0;
   #highest = -1;
   #inOrder = 0;
   /** The newest report: extended highest number, packets lost so far, jitter, round trip. */
@@ -46,7 +50,10 @@ export class DownTrackCondition {
   sent(sequence: number): void {
     this.#packets++;
     if (sequence <= this.#highest) return;
-    if (this.#highest < 0) this.#highest = sequence - 1;
+    if (this.#highest < 0) {
+      this.#first = sequence;
+      this.#highest = sequence - 1;
+    }
     this.#inOrder++;
     this.#highest = sequence;
   }
@@ -72,6 +79,7 @@ export class DownTrackCondition {
 
   /** The subscriber's reception report (RFC 3550 §6.4.1); `rttMs` is negative if unknown. */
   receiveReport(block: ReportBlock, rttMs: number, now: number): void {
+    this.path.take(block, this.#highest - this.#first + 1 - this.#packets);
     this.#reportedHighest = block.highestSequence;
     this.#reportedLost = block.cumulativeLost;
     this.#reportedHoles = this.#highest - this.#inOrder;

@@ -132,6 +132,8 @@ export class Resender {
   /**
    * Resends what a NACK asks for: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1), around the
    * extended number `last`, the highest that was sent.
+   *
+   * @returns How many of them were lost: they left, and not a moment ago.
    */
   answer(
     source: LayerSource,
@@ -140,12 +142,22 @@ export class Resender {
     last: number,
     rttMs: number,
     now: number,
-  ): void {
+  ): number {
+    let lost = 0;
     for (let i = 0; i < count; i++) {
       const sequence = extendSeq(numbers[i]!, last as ExtSeq);
+      if (this.#isLost(sequence, rttMs, now)) lost++;
       const reason = this.#resend(source, sequence, rttMs, now);
       if (reason !== DROP.none) this.drops.count(reason);
     }
+    return lost;
+  }
+
+  /** What left less than a round trip ago may be missed because it came late to us. */
+  #isLost(sequence: number, rttMs: number, now: number): boolean {
+    const history = this.#history;
+    const entry = history.find(sequence);
+    return entry >= 0 && !history.waits(entry) && now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
   }
 
   /**

@@ -67,14 +67,17 @@ const MAX_LAYERS = 3;
 /**
  * What a stream of `source` will be sent in, of what a subscriber accepted; `undefined` while that
  * cannot be told: receivers take the first packet's codec for the track's.
+ *
+ * @param isBare Redundancy of audio is left out.
  */
 export function openingCodec(
   source: LayerSource,
   accepted: readonly CodecParameters[],
+  isBare = false,
 ): CodecParameters | undefined {
   for (let spatial = 0; spatial < MAX_LAYERS; spatial++) {
     const layer = source.layer(spatial);
-    if (layer !== undefined) return matchCodec(layer.codec, accepted);
+    if (layer !== undefined) return matchCodec(layer.codec, accepted, isBare);
   }
   // Redundant audio and its codec are one; of anything else there must be only one.
   const bare = accepted.filter(({ mime }) => mime !== "audio/red" && mime !== FLEXFEC_MIME);

@@ -18,6 +18,7 @@ import {
 import type { SendingSide } from "../../../lib/engine/local/sending_side.ts";
 import { TransportFeedbackRecorder } from "../../../lib/media/up/transport_feedback.ts";
 import type { UpTrack } from "../../../lib/media/up/up_track.ts";
+import { ReportBlock } from "../../../lib/wire/rtcp.ts";
 import {
   MAX_FEEDBACK_BYTES,
   TransportFeedback,
@@ -54,6 +55,8 @@ export interface BottleneckOptions {
   readonly audio?: boolean;
   /** Audio has no transport-wide numbers, as where a client has one connection. */
   readonly isAudioUncounted?: boolean;
+  /** Reports on audio come so often; absent: never. */
+  readonly audioReportMs?: number;
   /** The subscriber takes no retransmission; it does if this is absent. */
   readonly hasRtx?: boolean;
   /** Video may be paused for want of bandwidth. */
@@ -130,8 +133,9 @@ export class BottleneckWorld {
   readonly spatial: number[] = [];
   /** Whether the video was paused, each time that this was told. */
   readonly paused: boolean[] = [];
-  /** Frames of audio that came, by themselves or as a copy, and packets that had copies. */
+  /** Frames of audio that came, by themselves or as a copy; packets, and those that had copies. */
   heard = 0;
+  came = 0;
   redundant = 0;
   readonly #options: BottleneckOptions;
   readonly #up: UpTrack;
@@ -140,6 +144,7 @@ export class BottleneckWorld {
   #heardNumber = -1;
   readonly #feedback = new TransportFeedbackRecorder();
   readonly #report = new TransportFeedback();
+  readonly #heardOnce = new Set<number>();
   readonly #wantsKey = new Set<number>([0, 1, 2]);
   readonly #missing = new Map<number, number>();
   readonly #asked: { at: number; run: () => void }[] = [];
@@ -217,7 +222,7 @@ export class BottleneckWorld {
     this.arrivedBytes = this.repairs = this.queueMs = 0;
     this.sink.sentBytes.fill(0);
     this.sink.fecPackets = this.sink.audioPackets = 0;
-    this.heard = this.redundant = 0;
+    this.heard = this.came = this.redundant = 0;
     this.spatial.length = this.paused.length = 0;
   }
 
@@ -236,6 +241,8 @@ export class BottleneckWorld {
       const length = HEADER_BYTES + writeTransportFeedback(bytes, HEADER_BYTES, this.#report);
       this.#later(() => this.side.receiveTransportCc(bytes, 0, length, this.now));
     }
+    const { audioReportMs } = this.#options;
+    if (audioReportMs !== undefined && now % audioReportMs === 0) this.#reportAudio();
     if (now % 20 === 0) this.#ask(now);
     while (this.#asked.length > 0 && this.#asked[0]!.at <= now) this.#asked.shift()!.run();
     if (now % 10 === 0 && now >= this.side.nextWakeAt()) this.side.tick(now);
@@ -288,9 +295,22 @@ export class BottleneckWorld {
     if (ahead > 0) this.#highest = media;
   }
 
+  /** In these tests numbers of audio do not wrap. */
+  #reportAudio(): void {
+    const numbers = [...this.#heardOnce];
+    if (numbers.length === 0) return;
+    const highestSequence = Math.max(...numbers);
+    const cumulativeLost = highestSequence - Math.min(...numbers) + 1 - numbers.length;
+    const fields = { ssrc: AUDIO_SSRC, highestSequence, cumulativeLost };
+    const block = Object.assign(new ReportBlock(), fields);
+    this.#later(() => this.side.receiveReport(block, this.now));
+  }
+
   #hear(number: number, frames: number): void {
+    this.#heardOnce.add(number);
     const ahead = this.#heardNumber < 0 ? 1 : (number - this.#heardNumber) << 16 >> 16;
     this.heard += Math.max(0, Math.min(ahead, frames));
+    this.came++;
     if (frames > 1) this.redundant++;
     if (ahead > 0) this.#heardNumber = number;
   }

@@ -1,0 +1,48 @@
+/**
+ * What a subscriber's reports on one stream say of its path: how much was lost on it, and not on
+ * the publisher's, whose holes go on to subscribers as they are.
+ *
+ * Pure; memory is fixed.
+ *
+ * @module
+ */
+import type { ReportBlock } from "../../wire/rtcp.ts";
+
+/**
+ * What looks lost is compared with the most of so many reports before: of a hole that is newer than
+ * a report it is not known that the report does not count it, so one may seem to say too little.
+ */
+const COMPARED = 4;
+
+/** Of one stream, report after report. */
+export class ReportedLoss {
+  /** Packets that should have come since the report before; 0: it says nothing new. */
+  expected = 0;
+  /** Those of them that left and did not come. */
+  lost = 0;
+  readonly #before = new Float64Array(COMPARED);
+  #reports = 0;
+  #highest = 0;
+
+  /**
+   * Takes a report.
+   *
+   * @param unsent How many numbers below the highest that was sent were never sent.
+   */
+  take({ cumulativeLost, fractionLost, highestSequence }: ReportBlock, unsent: number): void {
+    const before = this.#before;
+    const lost = cumulativeLost - unsent;
+    if (this.#reports === 0) {
+      // How much was lost earlier under the same SSRC nobody knows.
+      this.expected = 1;
+      this.lost = fractionLost > 0 && unsent <= 0 ? 1 : 0;
+      before.fill(lost);
+    } else {
+      this.expected = Math.max(0, highestSequence - this.#highest);
+      const most = Math.max(before[0]!, before[1]!, before[2]!, before[3]!);
+      this.lost = Math.max(0, lost - most);
+    }
+    this.#highest = highestSequence;
+    before[this.#reports++ % COMPARED] = lost;
+  }
+}

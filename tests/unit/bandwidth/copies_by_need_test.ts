@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import { CopiesByNeed } from "../../../lib/bandwidth/copies_by_need.ts";
+
+/** Hears each `everyMs` that sound came whole; when copies were left out, or not at all. */
+function leftOutAt(need: CopiesByNeed, fromMs: number, toMs: number, everyMs = 1_000): number {
+  for (let now = fromMs; now < toMs; now += everyMs) {
+    need.whole(now);
+    if (!need.isNeeded) return now;
+  }
+  return -1;
+}
+
+Deno.test("CopiesByNeed keeps copies where nobody tells what came", () => {
+  assert.equal(new CopiesByNeed().isNeeded, true);
+});
+
+Deno.test("CopiesByNeed leaves them out when a new path has lost nothing for five seconds", () => {
+  assert.equal(leftOutAt(new CopiesByNeed(), 1_000, 60_000), 6_000);
+  // One report says nothing of the time before it.
+  assert.equal(leftOutAt(new CopiesByNeed(), 9_000, 60_000, 7_000), 16_000);
+});
+
+Deno.test("CopiesByNeed brings them back with the first loss, and keeps them for twenty seconds", () => {
+  const need = new CopiesByNeed();
+  leftOutAt(need, 0, 60_000);
+  need.lost(200_000);
+  assert.equal(need.isNeeded, true);
+  assert.equal(leftOutAt(need, 200_500, 300_000), 220_500);
+});
+
+Deno.test("CopiesByNeed counts from the last loss, and takes a call that begins with loss as one that lost", () => {
+  const need = new CopiesByNeed();
+  need.whole(0);
+  need.lost(1_000);
+  need.lost(4_000);
+  assert.equal(leftOutAt(need, 5_000, 60_000), 24_000);
+});
+
+Deno.test("CopiesByNeed keeps them longer each time that they were left out too soon, up to two minutes", () => {
+  const need = new CopiesByNeed();
+  leftOutAt(need, 0, 60_000);
+  const held: number[] = [];
+  let now = 10_000;
+  for (let i = 0; i < 6; i++) {
+    need.lost(now);
+    const at = leftOutAt(need, now, now + 200_000);
+    held.push(at - now);
+    now = at + 119_999;
+  }
+  assert.deepEqual(held, [20_000, 40_000, 80_000, 120_000, 120_000, 120_000]);
+  need.lost(now + 1);
+  assert.equal(leftOutAt(need, now + 1, now + 200_000), now + 20_001, "two quiet minutes");
+});
+
+Deno.test("CopiesByNeed knows nothing of another path", () => {
+  const need = new CopiesByNeed();
+  leftOutAt(need, 0, 60_000);
+  need.pathChanged();
+  assert.equal(need.isNeeded, true);
+  assert.equal(leftOutAt(need, 100_000, 160_000), 105_000);
+});
