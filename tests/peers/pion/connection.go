@@ -12,6 +12,8 @@ import (
 const (
 	publisherTarget  = "PUBLISHER"
 	subscriberTarget = "SUBSCRIBER"
+	// redundantType is the payload type of redundant audio.
+	redundantType = 63
 )
 
 // connection is one peer connection with pion's own defaults, or as a bare one, and the signalling around it. Its
@@ -41,8 +43,12 @@ func newConnection(peer *peer, target string, wanted command) (*connection, erro
 		}
 	}
 	create := webrtc.NewPeerConnection
-	if wanted.Bare {
-		api, err := bareAPI()
+	if wanted.Bare || wanted.Red {
+		make := bareAPI
+		if wanted.Red {
+			make = redundantAPI
+		}
+		api, err := make()
 		if err != nil {
 			return nil, err
 		}
@@ -89,6 +95,28 @@ func bareAPI() (*webrtc.API, error) {
 			return nil, err
 		}
 	}
+	return apiOf(media)
+}
+
+// redundantAPI has pion's own codecs, and audio with copies of earlier frames (RFC 2198).
+func redundantAPI() (*webrtc.API, error) {
+	media := &webrtc.MediaEngine{}
+	if err := media.RegisterDefaultCodecs(); err != nil {
+		return nil, err
+	}
+	red := webrtc.RTPCodecParameters{
+		RTPCodecCapability: webrtc.RTPCodecCapability{
+			MimeType: "audio/red", ClockRate: 48000, Channels: 2, SDPFmtpLine: "111/111",
+		},
+		PayloadType: redundantType,
+	}
+	if err := media.RegisterCodec(red, webrtc.RTPCodecTypeAudio); err != nil {
+		return nil, err
+	}
+	return apiOf(media)
+}
+
+func apiOf(media *webrtc.MediaEngine) (*webrtc.API, error) {
 	registry := &interceptor.Registry{}
 	if err := webrtc.RegisterDefaultInterceptors(media, registry); err != nil {
 		return nil, err

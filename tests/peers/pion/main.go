@@ -23,6 +23,8 @@ type command struct {
 	Relay *relay `json:"relay"`
 	// Bare negotiates VP8 and opus alone, without RTX (connect).
 	Bare bool `json:"bare"`
+	// Red negotiates redundant audio beside pion's own codecs (connect).
+	Red bool `json:"red"`
 	// Reroute has media go to another UDP port instead of each one named, none by TCP (connect).
 	Reroute map[string]string `json:"reroute"`
 	// Cid is our own name of a track (publish, unpublish).

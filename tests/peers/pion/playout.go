@@ -16,6 +16,8 @@ const (
 	soundPatience = 200 * time.Millisecond
 	// soundInterval is what one packet of sound holds.
 	soundInterval = 20 * time.Millisecond
+	// soundTicks is the same in units of RTP time.
+	soundTicks = 960
 	// freezeExcess and freezeFactor say which gap between pictures is a freeze (webrtc-stats,
 	// freezeCount); meanFrames is over how many the usual gap is taken.
 	freezeExcess = 150 * time.Millisecond
@@ -136,7 +138,8 @@ type soundPlayout struct {
 	concealed int
 }
 
-func (p *soundPlayout) take(packet *rtp.Packet, now time.Time) {
+// take adds a packet with copies of frames that are so many before it.
+func (p *soundPlayout) take(packet *rtp.Packet, copies []uint16, now time.Time) {
 	if p.came == nil {
 		p.came = map[uint16]bool{}
 		p.next = packet.SequenceNumber
@@ -144,6 +147,11 @@ func (p *soundPlayout) take(packet *rtp.Packet, now time.Time) {
 	}
 	if int16(packet.SequenceNumber-p.next) >= 0 {
 		p.came[packet.SequenceNumber] = true
+	}
+	for _, back := range copies {
+		if int16(packet.SequenceNumber-back-p.next) >= 0 {
+			p.came[packet.SequenceNumber-back] = true
+		}
 	}
 	p.play(now)
 }

@@ -31,6 +31,8 @@ type counts struct {
 	// Heard and Concealed are packets of sound, see soundPlayout.
 	Heard     int `json:"heard"`
 	Concealed int `json:"concealed"`
+	// Redundant counts packets of sound with copies of earlier frames.
+	Redundant int `json:"redundant"`
 }
 
 // remoteTrack counts what arrives of one track.
@@ -100,7 +102,11 @@ func (t *remoteTrack) count(packet *rtp.Packet) (counts, bool) {
 		t.soFar.Frames++
 	}
 	if !t.video {
-		t.sound.take(packet, now)
+		copies := copiesIn(packet)
+		if len(copies) > 0 {
+			t.soFar.Redundant++
+		}
+		t.sound.take(packet, copies, now)
 	}
 	if !t.vp8 {
 		return before, false
@@ -120,4 +126,17 @@ func (t *remoteTrack) readKey(payload []byte) bool {
 	t.soFar.Width = int(binary.LittleEndian.Uint16(frame[6:])) & 0x3fff
 	t.soFar.Height = int(binary.LittleEndian.Uint16(frame[8:])) & 0x3fff
 	return true
+}
+
+// copiesIn says how many frames back those are of which a packet of sound has copies (RFC 2198 §3).
+func copiesIn(packet *rtp.Packet) []uint16 {
+	copies := []uint16{}
+	if packet.PayloadType != redundantType {
+		return copies
+	}
+	for at := 0; at+4 < len(packet.Payload) && packet.Payload[at]&0x80 != 0; at += 4 {
+		age := uint16(packet.Payload[at+1])<<6 | uint16(packet.Payload[at+2])>>2
+		copies = append(copies, age/soundTicks)
+	}
+	return copies
 }

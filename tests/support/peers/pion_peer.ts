@@ -51,6 +51,8 @@ export interface PionCounts {
   /** Packets of sound that came in time, and those that did not. */
   readonly heard: number;
   readonly concealed: number;
+  /** Packets of sound with copies of earlier frames. */
+  readonly redundant: number;
 }
 
 /** One line of the program. `ms` is the program's own time. */
@@ -85,6 +87,8 @@ export interface PionJoin {
   readonly single: boolean;
   /** Negotiates VP8 and opus alone, without RTX; pion's defaults if absent. */
   readonly bare?: boolean;
+  /** Negotiates redundant audio, too. */
+  readonly red?: boolean;
   /** Media goes to another UDP port instead of each one named, none by TCP. */
   readonly reroute?: Readonly<Record<number, number>>;
   readonly relay?: {
@@ -124,11 +128,12 @@ export class PionPeer implements AsyncDisposable {
    *
    * @param options.single One peer connection (`/rtc/v1`) or two (`/rtc`).
    * @param options.bare VP8 and opus alone, without RTX.
+   * @param options.red Redundant audio, too.
    * @param options.reroute Other ports than the server's, as those of a proxy.
    * @param options.relay The one way there is; absent: any but a relay.
    */
   async connect(server: string, token: string, options: PionJoin): Promise<void> {
-    const { single, bare, relay } = options;
+    const { single, bare, red, relay } = options;
     const reroute = options.reroute && Object.fromEntries(
       Object.entries(options.reroute).map(([port, other]) => [port, String(other)]),
     );
@@ -136,7 +141,7 @@ export class PionPeer implements AsyncDisposable {
       flavour: single ? "v1" : "v0",
       clientInfo: { sdk: ClientInfo_SDK.GO, version: "2.4.0" },
     });
-    await this.#process.write({ do: "connect", url, single, bare, relay, reroute });
+    await this.#process.write({ do: "connect", url, single, bare, red, relay, reroute });
     await this.#process.event("joined");
   }
 
