@@ -122,34 +122,31 @@ export class RoomAdmin {
       checkMetadata(request.metadata, limits) ??
       checkDispatches(request.agents, limits);
     if (failure !== undefined) return failure;
-    const { roomPreset, nodeId, replayEnabled } = request;
-    const isUnknown = !this.rooms.local.hasPreset(roomPreset);
-    if (isUnknown && await this.rooms.find(request.name) === undefined) {
-      return new AdminFailure(
-        "invalid_argument",
-        "unknown room configuration in create room request",
-      );
-    }
-    const refusal = this.#refusalOf(request);
     // A room that is there does not begin anew.
-    if (refusal !== undefined && await this.rooms.find(request.name) === undefined) return refusal;
+    const whyNone = this.#whyNotMade(request);
+    const { roomPreset, nodeId, replayEnabled } = request;
     const wanted = roomRequest(request.name, request);
-    const entrance = await agreed(this.rooms.createOrTag({
-      ...wanted,
-      roomPreset,
-      nodeId,
-      replayEnabled,
-    }));
+    const entrance = await agreed(this.rooms.createOrTag(
+      { ...wanted, roomPreset, nodeId, replayEnabled },
+      whyNone === undefined,
+    ));
     if (entrance instanceof AdminFailure) return entrance;
     if (entrance.ok) return entrance.room.info();
-    const { nodes } = entrance;
+    const { nodes, reason } = entrance;
+    if (whyNone !== undefined && reason === "not_found") return whyNone;
     return nodes === undefined
       ? nobodyServes()
       : await this.#carry(nodes, "CreateRoom", request, RoomInfoMessage);
   }
 
-  /** Why no room can be made that is recorded so. */
-  #refusalOf({ name, egress }: CreateRoomRequest): AdminFailure | undefined {
+  /** Why no room can be made of a request, as one that is recorded so. */
+  #whyNotMade({ name, egress, roomPreset }: CreateRoomRequest): AdminFailure | undefined {
+    if (!this.rooms.local.hasPreset(roomPreset)) {
+      return new AdminFailure(
+        "invalid_argument",
+        "unknown room configuration in create room request",
+      );
+    }
     if (egress === undefined) return undefined;
     const { checkEgress } = this.options;
     if (checkEgress !== undefined) return checkEgress(name, egress);

@@ -135,14 +135,15 @@ export class LocalRooms {
    * What else a room is made with stays: backends make rooms again before each join, and LiveKit
    * changes nothing of one that is there.
    */
-  async enterAndTag(request: RoomRequest): Promise<Entrance | EntryRefused> {
-    const entrance = this.get(request.name) === undefined || this.shared
-      ? await this.enter(request, true)
-      : { ok: true as const, room: this.get(request.name)!, created: false };
+  async enterAndTag(request: RoomRequest, mayCreate: boolean): Promise<Entrance | EntryRefused> {
+    const existing = this.shared ? undefined : this.get(request.name);
+    const entrance = existing === undefined
+      ? await this.enter(request, mayCreate)
+      : { ok: true as const, room: existing, created: false };
+    if (!entrance.ok || entrance.created) return entrance;
+    const { room } = entrance;
     const { tags = {} } = request;
-    if (entrance.ok && !entrance.created && Object.keys(tags).length > 0) {
-      await entrance.room.setTags(tags);
-    }
+    if (Object.keys(tags).length > 0) await room.setTags(tags);
     return entrance;
   }
 

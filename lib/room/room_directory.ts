@@ -53,9 +53,9 @@ export class RoomDirectory {
     return this.local.enter(request, true, newcomer);
   }
 
-  /** The room of that name, made if there is none; an existing one takes over its tags. */
-  createOrTag(request: RoomRequest): Promise<Entrance | EntryRefused> {
-    return this.local.enterAndTag(request);
+  /** See {@linkcode LocalRooms.enterAndTag}. */
+  createOrTag(request: RoomRequest, mayCreate: boolean): Promise<Entrance | EntryRefused> {
+    return this.local.enterAndTag(request, mayCreate);
   }
 
   /**

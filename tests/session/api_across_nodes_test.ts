@@ -129,6 +129,23 @@ Deno.test("an empty room that was made on one node is changed and deleted on oth
   assert.deepEqual(cluster.events, ["started empty", "finished empty ROOM_DELETED"]);
 });
 
+Deno.test("a room that ends while another node enters it is not made anew of a preset that nobody knows", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.pass(100);
+  const { admin: a } = cluster.node("a");
+  const { admin: b, directory, world } = cluster.node("b");
+  succeeded(await cluster.during(a.createRoom(new CreateRoomRequest({ name: "lobby" }))));
+  const enter = directory.enter.bind(directory);
+  directory.enter = async (request) => {
+    assert.equal(await a.deleteRoom("lobby"), undefined);
+    return await enter(request);
+  };
+  const request = new CreateRoomRequest({ name: "lobby", roomPreset: "nope" });
+  assert.equal(failed(await cluster.during(b.createRoom(request)))[0], "invalid_argument");
+  assert.equal(world.rooms.get("lobby"), undefined);
+  assert.deepEqual(cluster.events, ["started lobby", "finished lobby ROOM_DELETED"]);
+});
+
 Deno.test("a participant is removed from any node, and kept out of all that have its room", async () => {
   const { cluster, ann, on } = await withOutsider();
   const request = new RoomParticipantIdentity({ room: "lobby", identity: "ann" });
