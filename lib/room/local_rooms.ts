@@ -143,7 +143,9 @@ export class LocalRooms {
     if (!entrance.ok || entrance.created) return entrance;
     const { room } = entrance;
     const { tags = {} } = request;
-    if (Object.keys(tags).length > 0) await room.setTags(tags);
+    // What is known is what all agree upon: it came with the entry.
+    const isNews = Object.entries(tags).some(([name, value]) => room.internal.tags[name] !== value);
+    if (isNews) await room.setTags(tags);
     return entrance;
   }
 

@@ -110,6 +110,11 @@ Deno.test("metadata of a room is set from a node that does not have it, and noth
   for (const name of ["a", "b"]) {
     assert.deepEqual(cluster.room(name).internal.tags, { plan: "pro" });
   }
+  // What is so already is not agreed upon anew.
+  const { version } = cluster.room("a").record;
+  succeeded(await cluster.during(on("c").createRoom(tagged)));
+  await cluster.pass(100);
+  assert.equal(cluster.room("a").record.version, version);
   const none = await cluster.during(on("c").updateRoomMetadata("none", "news"));
   assert.equal(failed(none)[0], "not_found");
 });
