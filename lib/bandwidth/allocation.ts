@@ -66,6 +66,7 @@ const REACHED_FPS = 0.9;
 /** …and what was reached is while it is no less than this part of that: cameras sway. */
 const KEPT_FPS = 0.85;
 const HIGHEST = LEVELS - 1;
+const ALL_LEVELS = (1 << LEVELS) - 1;
 /** Behind every priority that can be set, and behind every screen. */
 const UNSET_RANK = 0x100;
 const SCREEN_RANK = 0x200;
@@ -124,8 +125,8 @@ export class Allocation {
   isOnePaused = false;
   readonly #tracks: AllocatedTrack[] = [];
   #isDirty = true;
-  /** The same, but for frame rates alone: cameras sway, and what was too much is so at any rate. */
-  #areRatesNew = false;
+  /** The same, but of those that had a share: what was too much is so, whoever of them speaks. */
+  #isReordered = false;
   /** The budget that raises rely on, and when it was brought up to date. */
   #steadyBps = -1;
   #steadyAt = 0;
@@ -230,15 +231,18 @@ export class Allocation {
     now: number,
   ): boolean {
     const before = this.totalBps;
-    if (this.#isDirty || this.#areRatesNew) {
-      const isHeld = !this.#isDirty && this.#isHeld(steadyBps, now);
-      this.#isDirty = this.#areRatesNew = false;
+    if (this.#isDirty || this.#isReordered) {
+      const hasNew = this.#isDirty;
+      const isHeld = this.#isHeld(steadyBps, now);
+      this.#isDirty = this.#isReordered = false;
       this.#quietSince = now;
       this.#stepsLeft = Infinity;
       sort(this.#tracks);
       // What others have may be given away, but no more is sent than before if nothing may be.
-      const most = !mayRaise ? before : isHeld ? Math.max(before, this.#failedBps * FAR) : Infinity;
-      this.#share(PAUSED, budgetBps, Math.min(roomBps / ROOM, most));
+      const most = Math.min(roomBps / ROOM, mayRaise ? Infinity : before);
+      const held = isHeld ? Math.max(before, this.#failedBps * FAR) : Infinity;
+      const raiseBps = Math.min(most, held);
+      this.#share(PAUSED, budgetBps, raiseBps, hasNew ? most : raiseBps);
       return this.#adopt(now);
     }
     if (this.#isExceeded(before, budgetBps, now)) {
@@ -272,10 +276,8 @@ export class Allocation {
       const seen = usable | (track.isScreen ? 1 << 12 : 0) | (track.isSpeaker ? 1 << 13 : 0) |
         (track.maxSpatial << 14) | ((track.priority & 0xff) << 16);
       if (seen !== track.seen) {
-        const isOther = (seen ^ track.seen) >>> LEVELS !== 0 ||
-          layersOf(seen) !== layersOf(track.seen);
-        if (isOther) this.#isDirty = true;
-        else this.#areRatesNew = true;
+        if (track.seen < 0 || (track.seen & ALL_LEVELS) === 0) this.#isDirty = true;
+        else this.#isReordered = true;
         track.seen = seen;
       }
       if (usable === 0) continue;
@@ -349,9 +351,10 @@ export class Allocation {
    *
    * @param from Where tracks begin: with nothing, or with what they have.
    * @param keepBps Limit of the sum for steps to what a track has already.
-   * @param raiseBps Limit for steps beyond.
+   * @param raiseBps Limit for steps beyond…
+   * @param lowestBps …but for those to the lowest layers: whoever is new does not wait for one.
    */
-  #share(from: number, keepBps: number, raiseBps: number): void {
+  #share(from: number, keepBps: number, raiseBps: number, lowestBps = raiseBps): void {
     const tracks = this.#tracks;
     let sum = 0;
     for (const track of tracks) {
@@ -365,7 +368,7 @@ export class Allocation {
       if (track.usable === 0) continue;
       const end = lowest(track.usable) + 1;
       const layerEnd = track.isScreen ? (end + TEMPORAL_STEPS - 1) & -TEMPORAL_STEPS : end;
-      sum = this.#climb(i, i + 1, layerEnd, sum, keepBps, raiseBps);
+      sum = this.#climb(i, i + 1, layerEnd, sum, keepBps, lowestBps);
     }
     // By priority: who comes first has all that fits before the others have a second level.
     for (let first = 0; first < tracks.length;) {
@@ -524,12 +527,6 @@ function firstTemporal(track: AllocatedTrack, layer: number, last: number): numb
 
 function isReached(fps: number, wantedFps: number, wasReached: boolean): boolean {
   return fps >= wantedFps * (wasReached ? KEPT_FPS : 1);
-}
-
-/** Bit per spatial layer of which there is a level. */
-function layersOf(usable: number): number {
-  return ((usable & 0xf) === 0 ? 0 : 1) | ((usable & 0xf0) === 0 ? 0 : 2) |
-    ((usable & 0xf00) === 0 ? 0 : 4);
 }
 
 function lowest(usable: number): number {

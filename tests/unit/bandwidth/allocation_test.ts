@@ -17,6 +17,8 @@ function seededRandom(seed: number): () => number {
 /** Parts of a layer's rate that its temporal layers have, summed up. */
 const TEMPORAL = [0.4, 0.6, 1, 1];
 
+const FLAT = [1, 1, 1, 1];
+
 /** Parts of its frames, summed up, too. */
 const FRAMES = [0.25, 0.5, 1, 1];
 
@@ -30,8 +32,13 @@ function simulcast(...bps: number[]): AllocatedTrack {
 
 /** One stream without layers. */
 function single(bps: number): AllocatedTrack {
+  return flat(bps);
+}
+
+/** Rates of simulcast layers without temporal layers. */
+function flat(...bps: number[]): AllocatedTrack {
   const track = new AllocatedTrack();
-  setCosts(track, [bps], [1, 1, 1, 1]);
+  setCosts(track, bps, FLAT);
   return track;
 }
 
@@ -332,6 +339,38 @@ Deno.test("Allocation waits longer each time that what it gave had to be taken b
   const waits = raisedAt.slice(1).map((at, i) => at - raisedAt[i]!);
   assert.ok(waits.length >= 2, `raised at ${raisedAt}`);
   for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
+});
+
+Deno.test("Allocation tries nothing again before its time because somebody else speaks", () => {
+  const tracks = [flat(150_000, 500_000), flat(150_000, 500_000)];
+  const allocation = allocationOf(tracks);
+  allocation.allocate(400_000, true, 0);
+  const large = () => tracks.filter((track) => spatialOf(track) === 1).length;
+  const raisedAt: number[] = [];
+  for (let now = 100; now < 120_000; now += 100) {
+    tracks.forEach((track, i) => track.isSpeaker = Math.floor(now / 2_000) % 2 === i);
+    const before = large();
+    // As far as anybody knows there is room for one that is larger, until it is tried.
+    allocation.allocate(before > 0 ? 560_000 : 850_000, true, now);
+    if (large() > before) raisedAt.push(now);
+  }
+  const waits = raisedAt.slice(1).map((at, i) => at - raisedAt[i]!);
+  assert.ok(waits.length >= 2, `raised at ${raisedAt}`);
+  for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
+});
+
+Deno.test("Allocation gives whoever is new a lowest layer at once, and others nothing before its time by that", () => {
+  const track = flat(150_000, 500_000, 1_700_000);
+  const allocation = allocationOf([track]);
+  allocation.allocate(3_000_000, true, 0);
+  allocation.allocate(300_000, false, 40_000);
+  const late = flat();
+  allocation.add(late);
+  for (let now = 40_100; now < 42_000; now += 100) allocation.allocate(2_300_000, true, now);
+  assert.deepEqual([spatialOf(track), spatialOf(late)], [1, PAUSED], "it has no layers yet");
+  setCosts(late, [800_000], FLAT);
+  allocation.allocate(2_300_000, true, 42_000);
+  assert.deepEqual([spatialOf(track), spatialOf(late)], [1, 0]);
 });
 
 Deno.test("Allocation tries nothing again before its time because a camera's frame rate changes", () => {
