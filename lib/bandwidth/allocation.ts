@@ -453,19 +453,16 @@ export class Allocation {
     let first: AllocatedTrack | undefined;
     let next: AllocatedTrack | undefined;
     for (const track of this.#tracks) {
-      const level = above(track);
-      if (level === LEVELS) continue;
-      if (first === undefined || next === undefined) first = next = track;
-      else if (rank(track) !== rank(first)) break;
-      // Frames of a lowest layer come before a larger picture of anybody.
-      else if (track.level !== PAUSED && level < TEMPORAL_STEPS && level < above(next)) {
-        next = track;
-      }
+      if (above(track) === LEVELS) continue;
+      first ??= track;
+      // Somebody's lowest level comes before a second step of anybody.
+      if (track.level !== PAUSED && rank(track) !== rank(first)) continue;
+      if (next === undefined || isSooner(track, next)) next = track;
     }
     if (first === undefined || next === undefined) return;
     this.nextBps = this.#withStep(next);
     this.#manyBps = Math.max(this.nextBps, this.#withStep(first));
-    this.#isNextSmooth = next.level !== PAUSED && above(next) < TEMPORAL_STEPS;
+    this.#isNextSmooth = isSmooth(next);
   }
 
   /** What has to fit if that one has its next level. */
@@ -551,6 +548,26 @@ function nearest(usable: number, level: number): number {
 
 function costOf(track: AllocatedTrack, level: number): number {
   return level === PAUSED || track.usable === 0 ? 0 : track.costBps[level]!;
+}
+
+/** Whether the next step of `track` is to more frames of its lowest layer. */
+function isSmooth(track: AllocatedTrack): boolean {
+  return track.level !== PAUSED && above(track) < TEMPORAL_STEPS;
+}
+
+/**
+ * Whether the next step of `a` is to be made before that of `b`, if there is room for it: frames of
+ * a lowest layer before a larger picture of anybody, else what costs less. Whoever is behind mostly
+ * needs less, and nobody waits for a step that will never fit.
+ */
+function isSooner(a: AllocatedTrack, b: AllocatedTrack): boolean {
+  const isOther = isSmooth(a) !== isSmooth(b) && a.level !== PAUSED && b.level !== PAUSED;
+  return isOther ? isSmooth(a) : stepOf(a) < stepOf(b);
+}
+
+/** What the next step adds, bits per second. */
+function stepOf(track: AllocatedTrack): number {
+  return track.costBps[above(track)]! - costOf(track, track.level);
 }
 
 /** Smaller comes first; equal ones share level by level. */

@@ -409,6 +409,43 @@ Deno.test("Allocation does not hold back the frames of a lowest layer with a lar
   assert.ok(wholeAt - fallenAt <= 4_000, `all frames after ${wholeAt - fallenAt} ms`);
 });
 
+/** What tracks have after a minute of so much, with what they had before. */
+function later(
+  allocation: Allocation,
+  tracks: readonly AllocatedTrack[],
+  bps: number,
+  from: number,
+) {
+  for (let now = from; now < from + 60_000; now += 100) allocation.allocate(bps, true, now);
+  return tracks.map(spatialOf);
+}
+
+Deno.test("Allocation brings a paused picture back when there is room for it, whatever others wait for", () => {
+  for (const priority of [0, 1]) {
+    const tracks = [flat(150_000, 500_000), flat(150_000, 500_000)];
+    tracks[0]!.priority = priority;
+    const allocation = allocationOf(tracks);
+    assert.deepEqual(later(allocation, tracks, 200_000, 0), [0, PAUSED]);
+    assert.deepEqual(later(allocation, tracks, 400_000, 60_000), [0, 0], `priority ${priority}`);
+  }
+});
+
+Deno.test("Allocation gives equals one step each, whoever of them had one first", () => {
+  const tracks = [1, 2, 3].map(() => flat(150_000, 500_000, 1_700_000));
+  const allocation = allocationOf(tracks);
+  assert.deepEqual(later(allocation, tracks, 950_000, 0), [1, 0, 0]);
+  assert.deepEqual(later(allocation, tracks, 1_350_000, 60_000), [1, 1, 0]);
+  assert.deepEqual(later(allocation, tracks, 1_800_000, 120_000), [1, 1, 1]);
+  assert.deepEqual(later(allocation, tracks, 3_200_000, 180_000), [2, 1, 1]);
+});
+
+Deno.test("Allocation has nobody wait for somebody's step that does not fit", () => {
+  const tracks = [flat(2_000_000), flat(150_000, 500_000)];
+  const allocation = allocationOf(tracks);
+  assert.deepEqual(later(allocation, tracks, 200_000, 0), [PAUSED, 0]);
+  assert.deepEqual(later(allocation, tracks, 700_000, 60_000), [PAUSED, 1]);
+});
+
 Deno.test("Allocation lets no lowest layer stand at few frames until others' larger ones would fit", () => {
   for (const fps of [15, 30]) {
     const tracks = [camera(fps), camera(fps)];
