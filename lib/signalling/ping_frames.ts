@@ -1,9 +1,9 @@
 /**
- * Pings and their answers as binary frames, read and written by hand: they are all that an idle
- * client and its server say, and the protobuf library makes two dozen objects of each.
+ * Pings and their answers as binary frames, read and written by hand and as numbers: they are all
+ * that an idle client and its server say, and the protobuf library makes two dozen objects of each.
  *
- * Contract: what is not read here, or not written, is left to the library, which says the same of
- * everything. Field numbers are the library's.
+ * Contract: what is not read here is left to the library, which says the same of everything; what
+ * is written for what was read is what the library would write. Field numbers are the library's.
  *
  * @module
  */
@@ -13,7 +13,6 @@ const VARINT = 0;
 const DELIMITED = 2;
 /** Seven bits each: below 2^49, which in milliseconds is the year 19,000. */
 const MAX_VARINT_BYTES = 7;
-const LIMIT = 2 ** (7 * MAX_VARINT_BYTES);
 /** Longer ones say something else, or say it in another way. */
 const MAX_FRAME_BYTES = 32;
 
@@ -26,42 +25,50 @@ const PONG_ANSWER = tagOf(SignalResponse, "pong_resp", DELIMITED);
 const PONG_PING_TIME = tagOf(Pong, "last_ping_timestamp", VARINT);
 const PONG_TIME = tagOf(Pong, "timestamp", VARINT);
 
-/** Reads a frame that is `ping` or `ping_req` and nothing else; `undefined` for all others. */
-export function readPing(frame: Uint8Array): SignalRequest | undefined {
+/** What a ping says: `ping` the first alone. Below 2^49, in ms. */
+export interface ReadPing {
+  readonly kind: "ping" | "pingReq";
+  readonly timestamp: number;
+  /** Of the ping before, as the client measured it; 0 if it did not. */
+  readonly rtt: number;
+}
+
+/**
+ * Reads a frame that is `ping` or `ping_req` and nothing else; `undefined` for all others.
+ *
+ * @returns Valid until the next call.
+ */
+export function readPing(frame: Uint8Array): ReadPing | undefined {
   if (frame.length > MAX_FRAME_BYTES) return undefined;
   reading.start(frame);
   const tag = reading.varint();
   if (tag === PING) {
     const time = reading.varint();
-    return time < 0 || !reading.isAtEnd ? undefined : request("ping", BigInt(time));
+    return time < 0 || !reading.isAtEnd ? undefined : read("ping", time, 0);
   }
   if (tag !== PING_REQUEST || reading.varint() !== reading.left) return undefined;
-  const ping = new Ping();
+  let timestamp = 0;
+  let rtt = 0;
   while (!reading.isAtEnd) {
     const field = reading.varint();
     const value = reading.varint();
     if (value < 0) return undefined;
-    if (field === PING_TIME) ping.timestamp = BigInt(value);
-    else if (field === PING_ROUND_TRIP) ping.rtt = BigInt(value);
+    if (field === PING_TIME) timestamp = value;
+    else if (field === PING_ROUND_TRIP) rtt = value;
     else return undefined;
   }
-  return request("pingReq", ping);
+  return read("pingReq", timestamp, rtt);
 }
 
-/** Writes a `pong`; `undefined` for times that are left to the library. */
-export function writePong(wallMs: bigint): Uint8Array | undefined {
-  const time = Number(wallMs);
-  if (time < 0 || time >= LIMIT) return undefined;
-  const frame = new Uint8Array(sizeOf(PONG) + sizeOf(time));
-  write(frame, write(frame, 0, PONG), time);
+/** Writes what is answered to a ping at `wallMs`: `pong` or `pong_resp`. */
+export function writePong({ kind, timestamp }: ReadPing, wallMs: number): Uint8Array {
+  if (kind === "pingReq") return writePongAnswer(timestamp, wallMs);
+  const frame = new Uint8Array(sizeOf(PONG) + sizeOf(wallMs));
+  write(frame, write(frame, 0, PONG), wallMs);
   return frame;
 }
 
-/** Writes a `pong_resp`; `undefined` for times that are left to the library. */
-export function writePongAnswer({ lastPingTimestamp, timestamp }: Pong): Uint8Array | undefined {
-  const pinged = Number(lastPingTimestamp);
-  const time = Number(timestamp);
-  if (pinged < 0 || pinged >= LIMIT || time < 0 || time >= LIMIT) return undefined;
+function writePongAnswer(pinged: number, time: number): Uint8Array {
   // A zero is not written (proto3).
   const length = (pinged === 0 ? 0 : sizeOf(PONG_PING_TIME) + sizeOf(pinged)) +
     (time === 0 ? 0 : sizeOf(PONG_TIME) + sizeOf(time));
@@ -105,12 +112,18 @@ class Reading {
 
 const reading = new Reading();
 
-function request(kind: "ping", value: bigint): SignalRequest;
-function request(kind: "pingReq", value: Ping): SignalRequest;
-function request(kind: "ping" | "pingReq", value: bigint | Ping): SignalRequest {
-  const read = new SignalRequest();
-  read.message = { case: kind, value } as SignalRequest["message"];
-  return read;
+/** The last one that was read. */
+const last: { -readonly [Field in keyof ReadPing]: ReadPing[Field] } = {
+  kind: "ping",
+  timestamp: 0,
+  rtt: 0,
+};
+
+function read(kind: ReadPing["kind"], timestamp: number, rtt: number): ReadPing {
+  last.kind = kind;
+  last.timestamp = timestamp;
+  last.rtt = rtt;
+  return last;
 }
 
 function sizeOf(value: number): number {

@@ -19,7 +19,6 @@ import {
 import { invariant } from "../base/errors.ts";
 import type { SignalMessage } from "../room/context/signal_message.ts";
 import { encodedMessage } from "../room/context/encoded_message.ts";
-import { readPing, writePong, writePongAnswer } from "./ping_frames.ts";
 import { encodedInfo } from "../room/participant/participant_updates.ts";
 import { MessageParts } from "../wire/message_parts.ts";
 import { protobufBytes } from "../wire/protobuf_writer.ts";
@@ -39,8 +38,7 @@ const MAX_JSON_ELEMENTS = 16_384;
 
 /** Reads one frame; a request without a known `message` is a request, with `case` undefined. */
 export function decodeRequest(frame: Uint8Array | string): SignalRequest | undefined {
-  const ping = typeof frame === "string" ? undefined : readPing(frame);
-  return ping ?? decodeMessage(SignalRequest, frame);
+  return decodeMessage(SignalRequest, frame);
 }
 
 /** Reads a message of `type` in either form; `undefined` if it is none, or has too many parts. */
@@ -86,12 +84,7 @@ export class ResponseEncoder {
 function binaryFrame(message: SignalMessage): Uint8Array {
   if (message.case === "update") return updateFrame(message.value);
   if (message.case === "join") return joinFrame(message.value);
-  const pong = message.case === "pong"
-    ? writePong(message.value)
-    : message.case === "pongResp"
-    ? writePongAnswer(message.value)
-    : undefined;
-  return pong ?? encodedMessage(message);
+  return encodedMessage(message);
 }
 
 const UPDATE = fieldNumber(SignalResponse, "update");

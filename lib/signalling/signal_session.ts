@@ -10,6 +10,8 @@
  * @module
  */
 import {
+  Ping,
+  Pong,
   RequestResponse,
   RequestResponse_Reason as Reason,
   type SignalRequest,
@@ -27,6 +29,7 @@ import {
   type ResponseEncoder,
 } from "./signal_codec.ts";
 import type { SignalTelemetry } from "../room/context/telemetry.ts";
+import { type ReadPing, readPing, writePong } from "./ping_frames.ts";
 import { costUs, estimatedUs, type RequestBudget, type RequestTurns } from "./request_budget.ts";
 import { answerPing, handleRequest } from "./signal_requests.ts";
 import { CLOSE_CODE, isUnread, type SignalSocket } from "./signal_socket.ts";
@@ -37,6 +40,16 @@ const MAX_WAITING_REQUESTS = 1_000;
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** Requests refused in a row until the client is taken for one that will not stop. */
 const MAX_REFUSED = 100;
+
+/** What those who count messages are told of pings that were read by hand, and of their answers. */
+const PINGS = {
+  ping: { case: "ping", value: 0n },
+  pingReq: { case: "pingReq", value: new Ping() },
+} as const;
+const PONGS = {
+  ping: { case: "pong", value: 0n },
+  pingReq: { case: "pongResp", value: new Pong() },
+} as const;
 
 /** What a session needs besides its socket. */
 export interface SignalSessionOptions {
@@ -96,8 +109,10 @@ export class SignalSession implements SignalSink {
   }
 
   send(message: SignalMessage): void {
-    if (this.#closed) return;
-    const frame = this.options.encoder.encode(message, this.#encoding);
+    if (!this.#closed) this.#send(message, this.options.encoder.encode(message, this.#encoding));
+  }
+
+  #send(message: SignalMessage, frame: Uint8Array | string): void {
     if (isUnread(this.socket, frame.length, this.options.maxBufferedBytes)) {
       this.options.counters.count("signal_slow_reader");
       this.options.telemetry.signalResponseFailed();
@@ -166,6 +181,8 @@ export class SignalSession implements SignalSink {
   #read(data: Uint8Array | string): void {
     const { clock, turns } = this.options;
     const startedUs = clock.nowUs();
+    const ping = typeof data === "string" ? undefined : readPing(data);
+    if (ping !== undefined) return this.#pinged(ping, data.length, startedUs);
     const request = decodeRequest(data);
     const measuredUs = clock.nowUs() - startedUs;
     turns.spend(measuredUs);
@@ -179,10 +196,25 @@ export class SignalSession implements SignalSink {
     this.options.telemetry.signalRequest(request.message);
     const { case: kind } = request.message;
     this.#participant?.heard(kind === "ping" || kind === "pingReq");
-    if (kind === "pingReq") this.#participant?.signalMeasured(request.message.value.rtt);
+    if (kind === "pingReq") this.#participant?.signalMeasured(Number(request.message.value.rtt));
     const pong = answerPing(request.message, this.options.clock.wallMs());
     if (pong !== undefined) return this.send(pong);
     this.handle(request.message);
+  }
+
+  /** Most of what idle clients say. */
+  #pinged(ping: ReadPing, bytes: number, startedUs: number): void {
+    const { clock, telemetry, turns } = this.options;
+    const { kind } = ping;
+    const participant = this.#participant;
+    this.#encoding = "binary";
+    telemetry.signalRequest(PINGS[kind]);
+    participant?.heard(true);
+    if (kind === "pingReq") participant?.signalMeasured(ping.rtt);
+    this.#send(PONGS[kind], writePong(ping, clock.wallMs()));
+    const measuredUs = clock.nowUs() - startedUs;
+    turns.spend(measuredUs);
+    this.#budget?.charge(costUs(bytes, measuredUs));
   }
 
   /** Handles a request, from the socket or from the join itself, after those before it. */

@@ -200,7 +200,7 @@ export class PeerTransport implements PathOwner {
       certificate: options.certificate,
       send: (datagram) => this.#sendDtls(datagram),
       // Where handshakes go, while that is proven.
-      isReached: () => this.#ice.mediaPath !== undefined,
+      isReached: () => this.#ice.provenPath !== undefined,
       listener: {
         onConnected: (srtp) => this.#secured(srtp),
         onData: (bytes, at, length) => this.#receiveSctp(bytes, at, length),
@@ -317,13 +317,13 @@ export class PeerTransport implements PathOwner {
 
   /** Bytes that wait in the socket of a TCP path; -1 if the path in use is none. */
   get queuedBytes(): number {
-    const path = this.#ice.mediaPath;
+    const path = this.#ice.provenPath;
     return path?.protocol === "tcp" ? path.queuedBytes ?? 0 : -1;
   }
 
   /** Bytes of video that were left out for a slow reader of the path in use, in all. */
   get droppedBytes(): number {
-    return this.#ice.mediaPath?.droppedBytes ?? 0;
+    return this.#ice.provenPath?.droppedBytes ?? 0;
   }
 
   /** Whether RTP can be sent. */
@@ -332,7 +332,7 @@ export class PeerTransport implements PathOwner {
   }
 
   videoGap(path: NetworkPath): void {
-    if (path === this.#ice.mediaPath && !this.#isClosed) this.#options.listener.onVideoGap?.();
+    if (path === this.#ice.provenPath && !this.#isClosed) this.#options.listener.onVideoGap?.();
   }
 
   receive(

@@ -21,7 +21,7 @@ import { type MediaCommand, QUALITY_INTERVAL_MS } from "../messages/media_messag
 import type { CongestionRules } from "./local_engine_options.ts";
 import { PacketCapture } from "./packet_capture.ts";
 import { type ReceivingShared, ReceivingSide } from "./receiving_side.ts";
-import { ReportPace } from "./report_pace.ts";
+import { EMPTY_REPORT_INTERVAL_MS, ReportPace } from "./report_pace.ts";
 import { SendingSide, type SendingSideOptions } from "./sending_side.ts";
 import type { MediaTransport } from "./source_transport.ts";
 
@@ -78,6 +78,8 @@ export class EngineConnection
   /** When the interval of the next quality report began; none begins before media flows. */
   #intervalAt: number | undefined;
   readonly #reportPace = new ReportPace();
+  /** There are no tracks, which has been told: the interval is that of telling it again. */
+  #rests = false;
   /** Absent but while somebody captures packets. */
   #capture: PacketCapture | undefined;
   #isClosed = false;
@@ -154,6 +156,21 @@ export class EngineConnection
   /** What it receives or sends has changed. */
   described(): void {
     this.#capture?.describe(this.receiving.sections, this.sending.sections);
+    if (this.#rests && this.#hasTracks) this.#endRest();
+  }
+
+  get #hasTracks(): boolean {
+    return this.receiving.hasTracks || this.sending.hasTracks;
+  }
+
+  /** There are tracks again: their first report comes when it would have come anyway. */
+  #endRest(): void {
+    this.#rests = false;
+    const now = this.#shared.platform.clock.now();
+    const since = this.#intervalAt ?? now;
+    this.#intervalAt = now - (now - since) % QUALITY_INTERVAL_MS;
+    this.receiving.beginInterval(this.#intervalAt);
+    this.onTimed(this.nextWakeAt());
   }
 
   #sendRtcp(bytes: Uint8Array, length: number): void {
@@ -218,6 +235,7 @@ export class EngineConnection
    * lost give their session up, so the end of that does not wait for the usual one's.
    */
   get #intervalMs(): number {
+    if (this.#rests) return EMPTY_REPORT_INTERVAL_MS;
     return this.receiving.isBack ? SHORTEST_INTERVAL_MS : QUALITY_INTERVAL_MS;
   }
 
@@ -243,7 +261,9 @@ export class EngineConnection
     this.#intervalAt = now;
     const upTracks = this.receiving.intervals(now);
     const downTracks = this.sending.intervals(now);
-    if (!this.#reportPace.isDue(upTracks.length + downTracks.length === 0, now)) return;
+    const isDue = this.#reportPace.isDue(upTracks.length + downTracks.length === 0, now);
+    this.#rests = this.#reportPace.wasEmpty && !this.#hasTracks;
+    if (!isDue) return;
     const { id: connection } = this;
     const intervalMs = now - since;
     this.#shared.emit({ type: "quality_report", connection, intervalMs, upTracks, downTracks });

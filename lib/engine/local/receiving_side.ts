@@ -158,6 +158,10 @@ export class ReceivingSide {
     }
   }
 
+  get hasTracks(): boolean {
+    return this.#tracks.size > 0;
+  }
+
   /** As they were described last. */
   get sections(): readonly ReceiveSection[] {
     return this.#demux.sections();
@@ -244,6 +248,11 @@ export class ReceivingSide {
     for (const { track } of this.#tracks.values()) at = Math.min(at, track.nextWakeAt());
     for (const layer of this.#unsettled) at = Math.min(at, layer.settlesAt);
     return at;
+  }
+
+  /** The interval under way began at `now`; for who had no tracks until then. */
+  beginInterval(now: number): void {
+    this.#intervalAt = now;
   }
 
   /** How the up-tracks fared since the last call; those without a packet yet are left out. */

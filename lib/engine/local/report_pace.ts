@@ -13,6 +13,11 @@ export class ReportPace {
   #wasEmpty = false;
   #emptyToldAt = -Infinity;
 
+  /** Whether the last one that could be told named no track. */
+  get wasEmpty(): boolean {
+    return this.#wasEmpty;
+  }
+
   /**
    * @param isEmpty Whether the report of `now` names no track. The first of these is always due.
    */

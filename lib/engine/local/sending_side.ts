@@ -367,6 +367,10 @@ export class SendingSide {
     });
   }
 
+  get hasTracks(): boolean {
+    return this.#sent.size > 0;
+  }
+
   /** How the down-tracks fared since the last call; those without a packet yet are left out. */
   intervals(now: number): DownTrackInterval[] {
     const intervals: DownTrackInterval[] = [];

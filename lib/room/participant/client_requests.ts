@@ -180,7 +180,7 @@ export abstract class ClientRequests extends PublishingMember {
   }
 
   /** Its client measured the round trip of signalling, ms. */
-  signalMeasured(rttMs: bigint): void {
+  signalMeasured(rttMs: number): void {
     this.link.measured(rttMs);
   }
 

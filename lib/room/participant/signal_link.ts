@@ -96,9 +96,8 @@ export class SignalLink {
   }
 
   /** The client says how long a ping took; nonsense is passed over. */
-  measured(rttMs: bigint): void {
-    const rtt = Number(rttMs);
-    if (rtt > 0 && rtt <= MAX_RTT_MS) this.rttMs = rtt;
+  measured(rttMs: number): void {
+    if (rttMs > 0 && rttMs <= MAX_RTT_MS) this.rttMs = rttMs;
   }
 
   send(message: SignalMessage): void {

@@ -105,6 +105,8 @@ export class IceLiteAgent implements PathValidator {
   #wanted: WantedPath | undefined;
   readonly #checks: PathChecks;
   readonly #silence: IceSilence;
+  /** Whether somebody may have sent on the selected path since it was last proven. */
+  #isUsed = false;
   #isClosed = false;
 
   constructor(options: IceLiteOptions) {
@@ -117,13 +119,23 @@ export class IceLiteAgent implements PathValidator {
     this.#checks = new PathChecks(
       directory,
       random,
+      () => this.#isUsed,
       (proof, now, rttMs) => this.#proven(proof as PathRecord, now, rttMs),
     );
     this.restart(options.local, options.now);
   }
 
-  /** Where media may be sent: the selected path while the client is known to be there. */
+  /**
+   * Where media may be sent: the selected path while the client is known to be there. For who is
+   * about to send: consent is kept up then, as it need not be otherwise.
+   */
   get mediaPath(): NetworkPath | undefined {
+    this.#isUsed = true;
+    return this.#media;
+  }
+
+  /** The same for who only looks at it. */
+  get provenPath(): NetworkPath | undefined {
     return this.#media;
   }
 
@@ -335,7 +347,7 @@ export class IceLiteAgent implements PathValidator {
     generation: Generation,
     now: number,
   ): void {
-    record.heardAt = now;
+    record.heardAt = record.askedAt = now;
     record.username = `${remoteUfrag}:${generation.ufrag}`;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
@@ -359,7 +371,10 @@ export class IceLiteAgent implements PathValidator {
   /** The client answered a check by this path. */
   #proven(record: PathRecord, now: number, rttMs: number): void {
     if (this.#isClosed) return;
-    if (rttMs >= 0 && record === this.#selected) this.#listener.onRoundTrip?.(rttMs);
+    if (record === this.#selected) {
+      this.#isUsed = false;
+      if (rttMs >= 0) this.#listener.onRoundTrip?.(rttMs);
+    }
     record.heardAt = now;
     this.#heard(now);
     if (this.#isClosed) return;

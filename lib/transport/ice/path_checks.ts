@@ -14,6 +14,9 @@
  * if it is urgent): what never answers gets little more than it was made to send. The path in use
  * is asked in any case, for clients that send no checks once they are connected (FFmpeg's).
  *
+ * Who sends nothing needs no consent (RFC 7675 §5.1); it is only to be there when something is sent
+ * again. So while nothing is sent, and the last check was answered, the next one has more time.
+ *
  * @module
  */
 import type { IceCredentials } from "../../base/media_vocabulary.ts";
@@ -43,6 +46,14 @@ const RENEW_AFTER_MS = 4_500;
  */
 const RENEW_ANYWAY_MS = 5_300;
 const RENEW_JITTER_MS = 500;
+/**
+ * Both while nothing is sent, ms: within a fifth of 14 s. An answer that is not there by the next
+ * request of the client's leaves four more checks at the usual pace before consent ends.
+ */
+const REST_AFTER_MS = 11_500;
+const REST_ANYWAY_MS = 15_800;
+/** A client that has stopped asking is asked so much later, ms: before it would count as silent. */
+const UNASKED_MS = 8_000;
 /** Least time between two checks on a path, ms: proven, and not. */
 const PROVEN_SPACING_MS = 500;
 const SPACING_MS = 40;
@@ -58,13 +69,15 @@ export interface PathProof {
   readonly path: NetworkPath;
   /** Names of the last request on it: theirs first. */
   username: string;
+  /** When a request of the client's last came by it, monotonic ms. */
+  askedAt: number;
   /** When the client last showed to be there, monotonic ms; -Infinity if never. */
   provenAt: number;
   /** When authenticated media last came from there while it was proven. */
   mediaAt: number;
   sentAt: number;
-  /** How long after that it is asked again whatever comes, ms. */
-  renewMs: number;
+  /** How much longer than usual it is then until it is asked whatever comes, ms. */
+  jitterMs: number;
   check: (OpenCheck & { readonly openedAt: number }) | undefined;
 }
 
@@ -74,10 +87,11 @@ export function unprovenPath(path: NetworkPath): PathProof {
   return {
     path,
     username: "",
+    askedAt: never,
     provenAt: never,
     mediaAt: never,
     sentAt: never,
-    renewMs: RENEW_ANYWAY_MS,
+    jitterMs: 0,
     check: undefined,
   };
 }
@@ -86,6 +100,7 @@ export function unprovenPath(path: NetworkPath): PathProof {
 export class PathChecks {
   readonly #directory: IceDirectory;
   readonly #random: Random;
+  readonly #isUsed: () => boolean;
   readonly #onAnswer: (proof: PathProof, now: number, rttMs: number) => void;
   readonly #remotes: { readonly ufrag: string; readonly mac: StunMac }[] = [];
   readonly #out = new Uint8Array(MAX_REQUEST_BYTES);
@@ -94,16 +109,19 @@ export class PathChecks {
   #answersSince = Infinity;
 
   /**
+   * @param isUsed Whether anything but checks was sent since the path in use was last proven.
    * @param onAnswer After the proof was noted; with the round trip, or -1 for a check that was sent
    *   again: it cannot be told which copy was answered.
    */
   constructor(
     directory: IceDirectory,
     random: Random,
+    isUsed: () => boolean,
     onAnswer: (proof: PathProof, now: number, rttMs: number) => void,
   ) {
     this.#directory = directory;
     this.#random = random;
+    this.#isUsed = isUsed;
     this.#onAnswer = onAnswer;
     this.#tieBreaker = random.bytes(8);
   }
@@ -136,7 +154,16 @@ export class PathChecks {
   /** When the path in use is to be asked whatever comes, monotonic ms. */
   renewsAt(proof: PathProof): number {
     if (!this.areAnswered || proof.path.protocol === "tcp") return Infinity;
-    return (proof.sentAt === -Infinity ? proof.provenAt : proof.sentAt) + proof.renewMs;
+    const since = proof.sentAt === -Infinity ? proof.provenAt : proof.sentAt;
+    const at = since + proof.jitterMs;
+    const usualAt = at + RENEW_ANYWAY_MS;
+    if (!this.#rests(proof)) return usualAt;
+    return Math.max(usualAt, Math.min(at + REST_ANYWAY_MS, proof.askedAt + UNASKED_MS));
+  }
+
+  /** Whether the path in use is answered on, and nobody sends on it. */
+  #rests(proof: PathProof): boolean {
+    return proof.check === undefined && !this.#isUsed();
   }
 
   /**
@@ -147,7 +174,10 @@ export class PathChecks {
   requested(proof: PathProof, now: number, renew: boolean): void {
     if (proof.path.protocol === "tcp") return;
     const isProven = this.isProven(proof, now);
-    if (isProven && this.areAnswered && !(renew && now - proof.provenAt >= RENEW_AFTER_MS)) return;
+    if (isProven && this.areAnswered) {
+      const renewAfterMs = this.#rests(proof) ? REST_AFTER_MS : RENEW_AFTER_MS;
+      if (!renew || now - proof.provenAt < renewAfterMs) return;
+    }
     if (now - proof.sentAt >= (isProven ? PROVEN_SPACING_MS : SPACING_MS)) this.send(proof, now);
   }
 
@@ -180,7 +210,7 @@ export class PathChecks {
       transaction = this.#random.bytes(TRANSACTION_BYTES);
       tag = readUint32(transaction, 0);
     } while (!this.#directory.isFree(tag));
-    proof.renewMs = RENEW_ANYWAY_MS + tag % RENEW_JITTER_MS;
+    proof.jitterMs = tag % RENEW_JITTER_MS;
     const answered = (at: number) => this.#answered(proof, at);
     proof.check = { transaction, tag, mac, path: proof.path, openedAt: now, answered };
     this.#directory.addCheck(proof.check);

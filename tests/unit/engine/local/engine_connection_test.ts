@@ -134,3 +134,51 @@ Deno.test("EngineConnection tells once of tracks that are back, though they send
   assert.ok(reports() <= before + 2, `${reports() - before} reports in 3 s`);
   connection.close();
 });
+
+Deno.test("EngineConnection has nothing to report while there are no tracks, and is in step when there are", async () => {
+  const { platform, connection, events } = await world(true);
+  const { clock } = platform;
+  connection.setRemote({ ice: { ufrag: "client", pwd: "p".repeat(24) }, fingerprints: [] });
+  /** Wakes it when it asks for that. @returns How often. */
+  const pass = (ms: number) => {
+    const end = clock.now() + ms;
+    let ticks = 0;
+    for (; connection.nextWakeAt() <= end; ticks++) {
+      platform.advance(Math.max(0, connection.nextWakeAt() - clock.now()));
+      connection.tick(clock.now());
+    }
+    platform.advance(end - clock.now());
+    return ticks;
+  };
+  const reports = () => events.filter(({ type }) => type === "quality_report");
+  pass(6_000);
+  assert.equal(reports().length, 1, "that it has none is told once");
+  const [since] = [clock.now()];
+  assert.ok(pass(120_000) <= 5);
+  assert.equal(reports().length, 5, "and twice a minute");
+  pass(2_500);
+  const section = {
+    mid: "0",
+    kind: "audio",
+    upTrack: "up-1" as UpTrackId,
+    codecs: [codec("audio/opus", 111)],
+    extensions: [],
+    rids: [],
+    ssrcs: [{ ssrc: 7 }],
+  } as const;
+  connection.receiving.setSections([section]);
+  connection.described();
+  const described = clock.now();
+  const packet = rtpPacket({ ssrc: 7, payloadType: 111, sequenceNumber: 1, timestamp: 0 });
+  connection.onRtp(viewOf(packet), described, 1_000 * described);
+  pass(5_250);
+  const told = reports().at(-1)!;
+  assert.ok(told.type === "quality_report");
+  assert.deepEqual(told.upTracks.map(({ upTrack }) => upTrack), ["up-1"]);
+  assert.ok(told.intervalMs >= 5_000 && told.intervalMs <= 5_250, `${told.intervalMs}`);
+  assert.ok(clock.now() - since > 120_000);
+  const before = reports().length;
+  pass(20_000);
+  assert.ok(reports().length - before >= 3, "while there are some it is told each interval");
+  connection.close();
+});

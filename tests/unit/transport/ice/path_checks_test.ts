@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { RemoteAddress } from "../../../../lib/transport/datagrams/datagrams.ts";
-import { MAX_PATHS } from "../../../../lib/transport/ice/ice_lite.ts";
+import { type IceLiteAgent, MAX_PATHS } from "../../../../lib/transport/ice/ice_lite.ts";
 import { LOST_AFTER_MS } from "../../../../lib/transport/ice/ice_silence.ts";
 import { CONSENT_MS } from "../../../../lib/transport/ice/path_checks.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
@@ -24,6 +24,8 @@ const PING_MS = 2_500;
 /** A client on the wire, which answers what reaches it. */
 class World extends IceWorld {
   readonly ours = this.agent("abcd");
+  /** Whether media is sent, wherever that may be. */
+  isSending = true;
   readonly #told = new Set<number>();
 
   constructor({ told = true } = {}) {
@@ -81,8 +83,13 @@ class World extends IceWorld {
     }
   }
 
+  override advance(agent: IceLiteAgent, ms: number): void {
+    super.advance(agent, ms);
+    if (this.isSending) void agent.mediaPath;
+  }
+
   get media(): number | undefined {
-    return this.ours.agent.mediaPath?.remote.port;
+    return this.ours.agent.provenPath?.remote.port;
   }
 
   bytesTo(remote: RemoteAddress): number {
@@ -379,6 +386,87 @@ for (const [everyMs, rttMs] of [[2_000, 40], [2_000, 400], [3_900, 300], [30_000
     assert.ok(new Set(gaps).size > gaps.length / 3, `not in step with others: ${gaps.join()}`);
   });
 }
+
+/**
+ * A client lives at HOME for so long while nothing is sent.
+ *
+ * @param answers Whether it answers, told which check it is.
+ * @returns When it was asked.
+ */
+function resting(
+  world: World,
+  { everyMs, ms, answers }: { everyMs: number; ms: number; answers: (count: number) => boolean },
+): number[] {
+  world.isSending = false;
+  const times: number[] = [];
+  const end = world.now + ms;
+  let pingAt = world.now + everyMs;
+  while (world.now < end) {
+    world.advance(world.ours.agent, 10);
+    if (world.now >= pingAt) {
+      pingAt += everyMs;
+      world.ping(HOME);
+    }
+    for (const { transactionId } of world.checksTo(HOME)) {
+      times.push(world.now);
+      if (!answers(times.length)) continue;
+      world.platform.advance(40);
+      world.datagrams.arrive(answer(transactionId, CLIENT), HOME);
+    }
+  }
+  return times;
+}
+
+for (const everyMs of [2_000, 2_500, 7_000]) {
+  Deno.test(`IceLiteAgent asks once in about 14 s while nothing is sent, where a client does so every ${everyMs} ms`, () => {
+    const world = homeWorld();
+    const begin = world.now;
+    const times = resting(world, { everyMs, ms: 300_000, answers: () => true });
+    const gaps = times.map((at, i) => at - (times[i - 1] ?? begin));
+    // RFC 7675 §5.1: between 0.8 and 1.2 times the period.
+    assert.ok(gaps.every((ms) => ms >= 11_200 && ms <= 16_800), gaps.join());
+    assert.equal(world.media, HOME.port);
+    assert.deepEqual(world.ours.events, ["selected udp 198.51.100.7:50001"]);
+  });
+}
+
+Deno.test("IceLiteAgent asks at once when something is sent again, if that is due", () => {
+  const world = homeWorld();
+  assert.deepEqual(resting(world, { everyMs: PING_MS, ms: 10_010, answers: () => true }), []);
+  void world.ours.agent.mediaPath;
+  world.ping(HOME);
+  assert.equal(world.checksTo(HOME).length, 1);
+});
+
+Deno.test("IceLiteAgent goes on asking at the usual pace where one check was lost, sent or not", () => {
+  const world = homeWorld();
+  const begin = world.now;
+  const times = resting(world, { everyMs: PING_MS, ms: 40_000, answers: (count) => count === 4 });
+  assert.ok(times[0]! - begin >= 11_200, "the first is not hurried");
+  const gaps = times.slice(1, 4).map((at, i) => at - times[i]!);
+  assert.ok(gaps.every((ms) => ms <= 5_900), gaps.join());
+  assert.ok(times[3]! - begin < CONSENT_MS);
+  assert.equal(world.drops.get("ice_consent_lost"), 0);
+  assert.equal(world.media, HOME.port);
+});
+
+Deno.test("IceLiteAgent ends consent after 30 s whether something was sent or not", () => {
+  const world = homeWorld();
+  const begin = world.now;
+  const times = resting(world, { everyMs: PING_MS, ms: CONSENT_MS - 100, answers: () => false });
+  assert.equal(world.media, HOME.port);
+  assert.ok(times.length >= 4, `asked ${times.map((at) => at - begin).join()}`);
+  resting(world, { everyMs: PING_MS, ms: 200, answers: () => false });
+  assert.equal(world.media, undefined);
+});
+
+Deno.test("IceLiteAgent asks a client that stops asking before it counts as silent, sent or not", () => {
+  const world = homeWorld();
+  resting(world, { everyMs: PING_MS, ms: 20_000, answers: () => true });
+  resting(world, { everyMs: Infinity, ms: 120_000, answers: () => true });
+  assert.equal(world.media, HOME.port);
+  assert.deepEqual(world.ours.events, ["selected udp 198.51.100.7:50001"]);
+});
 
 Deno.test("IceLiteAgent goes by handshakes and requests with a client that answers nothing", () => {
   const world = new World();
