@@ -5,7 +5,8 @@
  *
  * Contract: pure, `now` is monotonic ms. Between two moments nothing of a path is seen but what is
  * asked for again, so whoever hears of that, or has any doubt, says so by {@linkcode
- * NumberSampling.watch}: then all are numbered again, at once.
+ * NumberSampling.watch}: then all are numbered again, at once. Who asks for one packet after the
+ * other need not ask as long as {@linkcode NumberSampling.restsUntil} says, or until it is told.
  *
  * @module
  */
@@ -19,6 +20,12 @@ const EVERY_MS = 400;
 const PAUSE_MS = 2_000;
 /** So long is everything numbered after a doubt, ms: some frames, and what is told of them. */
 const WATCH_MS = 500;
+/**
+ * The same after so few packets were asked for again: most paths lose one now and then, and what is
+ * told meanwhile of a queue is a doubt of its own.
+ */
+const FEW_MISSED_WATCH_MS = 250;
+const FEW_MISSED = 2;
 /** A message all of whose packets waited for longer is a reason for doubt, ms. */
 export const DOUBTFUL_WAIT_MS = 20;
 
@@ -51,6 +58,12 @@ export class NumberSampling {
   #missed = 0;
   /** When the first packet of a moment came last, by the receiver's clock. */
   #arrivedAt = -1;
+  readonly #restEnds: () => void;
+
+  /** @param restEnds Told when packets are numbered that were not to be yet. */
+  constructor(restEnds: () => void = () => {}) {
+    this.#restEnds = restEnds;
+  }
 
   /** Whether a path can be known by samples. Rates are bits per second. */
   static suits(bps: number, ackedBps: number, queueMs: number, rttMs: number): boolean {
@@ -66,6 +79,11 @@ export class NumberSampling {
   numbers(now: number): boolean {
     const sinceMs = now - this.#momentAt;
     return !this.isSampled(now) || sinceMs < MOMENT_MS || sinceMs >= EVERY_MS;
+  }
+
+  /** Until when none is, if one that leaves now is not. */
+  get restsUntil(): number {
+    return this.#momentAt + EVERY_MS;
   }
 
   /** A numbered packet left. */
@@ -91,9 +109,9 @@ export class NumberSampling {
     this.#bytes += bytes;
   }
 
-  /** A packet left that would be numbered at other times. */
-  skipped(bytes: number): void {
-    this.#packets++;
+  /** So many packets left that would be numbered at other times. */
+  skipped(packets: number, bytes: number): void {
+    this.#packets += packets;
     this.#bytes += bytes;
   }
 
@@ -130,8 +148,11 @@ export class NumberSampling {
     else if (this.#watchedUntil === Infinity) this.#watchedUntil = now + CALM_MS;
   }
 
-  /** So many packets are asked for again. Who samples would not see how many are lost. */
+  /**
+   * So many packets are asked for again: a doubt. Who samples would not see how many are lost.
+   */
   missed(count: number, now: number): void {
+    this.watch(now, count <= FEW_MISSED ? FEW_MISSED_WATCH_MS : WATCH_MS);
     while (this.#packets > LATE_PACKETS) {
       this.#packets /= 2;
       this.#missed /= 2;
@@ -141,10 +162,10 @@ export class NumberSampling {
   }
 
   /** Something happened: everything is numbered for a moment. */
-  watch(now: number): void {
+  watch(now: number, ms: number = WATCH_MS): void {
     if (this.#watchedUntil === Infinity) return;
     this.#endStretch(now);
-    this.#watchedUntil = Math.max(this.#watchedUntil, now + WATCH_MS);
+    this.#watchedUntil = Math.max(this.#watchedUntil, now + ms);
     this.#forgetMoment();
   }
 
@@ -165,8 +186,9 @@ export class NumberSampling {
     this.#sampledUntil = now;
   }
 
-  /** The next moment is compared with none. */
+  /** The next moment is compared with none, and may be now. */
   #forgetMoment(): void {
+    this.#restEnds();
     this.#momentAt = -Infinity;
     this.#first = this.#arrivedAt = -1;
     this.#bytes = this.#bytesBefore = 0;

@@ -77,7 +77,7 @@ export class SendEstimate {
   /** What has left with a number, and what became of it. */
   readonly packets: SentPackets = new SentPackets();
   readonly #queue: QueueSignal;
-  readonly #sampling = new NumberSampling();
+  readonly #sampling: NumberSampling;
   readonly #acked = new AckedRate();
   readonly #appLimit = new AppLimit();
   readonly #rate: RateControl;
@@ -99,10 +99,12 @@ export class SendEstimate {
   #nextReported = 0;
   #lookedAt = -Infinity;
 
-  constructor(options: SendEstimateOptions = DEFAULT_ESTIMATE) {
+  /** @param restEnds Told when what {@linkcode restsUntil} said does not hold any more. */
+  constructor(options: SendEstimateOptions = DEFAULT_ESTIMATE, restEnds?: () => void) {
     const { startBps, minBps, maxBps } = options;
     this.#options = options;
     this.#queue = new QueueSignal(options.borneQueueMs ?? 0);
+    this.#sampling = new NumberSampling(restEnds);
     this.#rate = new RateControl(startBps, minBps, maxBps);
     this.#loss = new LossModel(startBps, minBps, maxBps, options.borneLoss);
     this.#coarse.restore(startBps);
@@ -157,7 +159,6 @@ export class SendEstimate {
    * A packet with a transport-wide number left.
    *
    * @param sequence16 Its number, 16 bits.
-   * @param bytes As it leaves, without headers of IP and UDP.
    * @param cluster Of the probe that it belongs to, 0 for none.
    */
   sent(sequence16: number, bytes: number, kind: SentKind, cluster: number, now: number): void {
@@ -173,15 +174,20 @@ export class SendEstimate {
     return this.#sampling.numbers(now) || this.#plan.probe !== undefined;
   }
 
-  /** A packet left that was not to be numbered. */
-  skipped(bytes: number, now: number): void {
-    this.#sampling.skipped(bytes);
+  /** Until when none is to be, if {@linkcode numbers} says no now. */
+  get restsUntil(): number {
+    return this.#sampling.restsUntil;
+  }
+
+  /** Packets left at one instant that were not to be numbered. */
+  skipped(bytes: number, now: number, packets = 1): void {
+    this.#sampling.skipped(packets, bytes);
     this.#leave(bytes, now);
   }
 
   /** So many packets are asked for again: how much more, feedback on all that leaves shows. */
   missed(count: number, now: number): void {
-    this.#watch(now);
+    if (this.#sampling.isSampled(now)) this.#queue.beginTrend(now);
     this.#sampling.missed(count, now);
   }
 
@@ -295,9 +301,10 @@ export class SendEstimate {
   /** When there is timed work next; `Infinity` if there is none. May be sooner after any call. */
   nextWakeAt(): number {
     let at = Math.max(this.#silence.silentAt, this.#lookedAt + LOOK_MS);
-    if (this.#result.cluster !== 0) at = Math.min(at, this.#resultAt());
     // (Feedback looks, too, but does not give up what nobody can send.)
     if (this.#plan.probe !== undefined) return Math.min(at, this.#plan.nextAt());
+    const { cluster, lastSentAt } = this.#result;
+    if (cluster !== 0) at = Math.min(at, lastSentAt + RESULT_MS);
     const wantsMore = this.#demand.idealBps > 0 && this.#limitedBy !== "none";
     if (wantsMore) at = Math.min(at, Math.max(this.#plan.nextAt(), this.#lookedAt + LOOK_MS));
     return at;
@@ -416,22 +423,15 @@ export class SendEstimate {
     packets.setFate(slot, FATE.received);
     const isSample = this.#sampling.isSample(sentAt);
     this.#queue.arrived(sentAt, arrivedAt, now, isSample);
-    if (isSample) this.#sampled(sequence16, arrivedAt);
-    else this.#acked.arrived(bytes, arrivedAt, this.#appLimit.isLimited);
+    const { isLimited } = this.#appLimit;
+    if (isSample) {
+      const elapsedMs = this.#sampling.arrived(sequence16, arrivedAt);
+      this.#acked.sampled(this.#sampling.momentBytes, elapsedMs, isLimited);
+    } else this.#acked.arrived(bytes, arrivedAt, isLimited);
     const cluster = packets.cluster(slot);
     if (cluster !== 0 && cluster === this.#result.cluster) {
       this.#result.arrived(bytes, sentAt, arrivedAt);
     }
-  }
-
-  /** What left between two samples came between them. */
-  #sampled(sequence16: number, arrivedAt: number): void {
-    const elapsedMs = this.#sampling.arrived(sequence16, arrivedAt);
-    this.#acked.sampled(this.#sampling.momentBytes, elapsedMs, this.#appLimit.isLimited);
-  }
-
-  #resultAt(): number {
-    return this.#plan.probe === undefined ? this.#result.lastSentAt + RESULT_MS : Infinity;
   }
 
   /** Draws what is to be drawn from a probe whose packets all were told of, or that is too old. */
@@ -439,7 +439,7 @@ export class SendEstimate {
     const result = this.#result;
     if (result.cluster === 0 || this.#plan.probe !== undefined) return;
     const isDecided = result.packets > 0 && result.isDecided;
-    if (!isDecided && now < this.#resultAt()) return;
+    if (!isDecided && now < result.lastSentAt + RESULT_MS) return;
     let bps = Math.min(result.evaluate(this.#ownLoss), this.#plan.targetBps * PROBE_ERROR);
     if (bps === 0 && !this.#silence.isHeard) bps = Math.min(this.#coarse.rembBps(now), this.#bps);
     const isClean = this.#loss.averageLoss < CLEAN_LOSS && now - this.#loss.loweredAt >= CLEAN_MS;

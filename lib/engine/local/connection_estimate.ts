@@ -80,12 +80,20 @@ export class ConnectionEstimate implements SendHistory, Departing {
   readonly #probes: ProbeSender;
   readonly #world: EstimateWorld;
   #estimate: SendEstimate | undefined;
+  /** The subscriber tells of this path when packets came. */
+  #isTold = false;
   #hasVideo = false;
   #rttMs = -1;
   /** When the queue is looked at next; `Infinity` while the path is no TCP connection. */
   #queueAt = Infinity;
   /** Bytes that were left out of it when it was looked at last. */
   #dropped = 0;
+  /** Until then nothing is numbered, so that the estimate is not asked for each packet… */
+  #restsUntil = -Infinity;
+  /** …nor told of it, but of all together that left at one instant. */
+  #skippedAt = 0;
+  #skippedPackets = 0;
+  #skippedBytes = 0;
 
   constructor(world: EstimateWorld) {
     this.#world = world;
@@ -117,7 +125,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
       return;
     }
     if (this.#estimate === undefined) {
-      this.#estimate = new SendEstimate(SAMPLED_ESTIMATE);
+      this.#estimate = new SendEstimate(SAMPLED_ESTIMATE, () => this.#restsUntil = -Infinity);
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
     }
     this.#world.outlet.history = this;
@@ -126,14 +134,23 @@ export class ConnectionEstimate implements SendHistory, Departing {
   }
 
   numbers(now: number): boolean {
-    return this.isProbing || this.#estimate!.numbers(now);
+    if (now < this.#restsUntil) return false;
+    if (this.isProbing || this.#estimate!.numbers(now)) return true;
+    this.#restsUntil = this.#estimate!.restsUntil;
+    return false;
   }
 
   skipped(bytes: number, now: number): void {
-    this.#estimate!.skipped(bytes, now);
+    if (now !== this.#skippedAt) {
+      this.#tellSkipped();
+      this.#skippedAt = now;
+    }
+    this.#skippedBytes += bytes;
+    this.#skippedPackets++;
   }
 
   sent(sequence: number, bytes: number, kind: PacketKind, now: number): void {
+    this.#tellSkipped();
     if (kind === PACKET_KIND.again) {
       this.#estimate!.sentAgain(sequence);
       return;
@@ -157,26 +174,33 @@ export class ConnectionEstimate implements SendHistory, Departing {
     const { feedback } = this.#world;
     const at = offset + FEEDBACK_HEADER_BYTES;
     if (!parseTransportFeedback(bytes, at, length - FEEDBACK_HEADER_BYTES, feedback)) return false;
-    this.#estimate?.feedback(feedback, now);
+    this.#isTold = this.#estimate !== undefined;
+    this.#informed?.feedback(feedback, now);
     this.#changed(now);
     return true;
   }
 
   /** The subscriber asks for so many packets again. */
   missed(count: number, now: number): void {
-    this.#estimate?.missed(count, now);
+    this.#informed?.missed(count, now);
   }
 
   /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */
   receiveRemb(bitrateBps: number, now: number): void {
-    this.#estimate?.remb(bitrateBps, now);
+    this.#informed?.remb(bitrateBps, now);
     this.#changed(now);
   }
 
-  /** The fraction-lost field of a reception report on video: 0–255 for 0–1. */
-  receiveFractionLost(fractionLost: number, now: number): void {
-    this.#estimate?.report(fractionLost / 256, now);
+  /**
+   * The fraction-lost field of a reception report on video: 0–255 for 0–1.
+   *
+   * @returns `false` if that is no news: nothing was lost, and when packets came is told.
+   */
+  receiveFractionLost(fractionLost: number, now: number): boolean {
+    if (fractionLost === 0 && this.#isTold) return false;
+    this.#informed?.report(fractionLost / 256, now);
     this.#changed(now);
+    return true;
   }
 
   /** The round trip to the subscriber was measured, ms. */
@@ -187,7 +211,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
 
   /** Packets go to another address, or by another protocol, from now on. */
   pathChanged(now: number): void {
-    this.#estimate?.reset(now);
+    this.#isTold = false;
+    this.#informed?.reset(now);
     if (this.#estimate !== undefined) this.#lookAtQueue(this.#estimate, now);
     this.#changed(now);
   }
@@ -212,7 +237,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
   /** Timed work; cheap when nothing is due. */
   tick(now: number): void {
     this.pacer.tick(now);
-    const estimate = this.#estimate;
+    const estimate = this.#informed;
     if (estimate === undefined || !this.#hasVideo) return;
     if (now >= this.#queueAt) this.#lookAtQueue(estimate, now);
     if (now >= estimate.nextWakeAt()) estimate.tick(now);
@@ -227,6 +252,18 @@ export class ConnectionEstimate implements SendHistory, Departing {
     if (estimate === undefined || !this.#hasVideo) return pacedAt;
     const at = Math.min(estimate.nextWakeAt(), this.#probes.nextWakeAt(estimate));
     return Math.min(at, pacedAt, this.#queueAt);
+  }
+
+  /** The estimate, which knows of everything that has left. */
+  get #informed(): SendEstimate | undefined {
+    this.#tellSkipped();
+    return this.#estimate;
+  }
+
+  #tellSkipped(): void {
+    if (this.#skippedPackets === 0) return;
+    this.#estimate!.skipped(this.#skippedBytes, this.#skippedAt, this.#skippedPackets);
+    this.#skippedPackets = this.#skippedBytes = 0;
   }
 
   #lookAtQueue(estimate: SendEstimate, now: number): void {

@@ -26,6 +26,8 @@ import type { CongestionRules } from "./local_engine_options.ts";
 /** Between two looks while feedback comes, and while somebody lacks something, ms. */
 const INTERVAL_MS = 100;
 const LACKING_INTERVAL_MS = 500;
+/** The same while feedback comes and everybody has everything: costs alone change what is shared. */
+const WHOLE_INTERVAL_MS = 500;
 /** Whose client has said nothing for so long, though it was to, is sent everything, ms. */
 const FEEDBACK_TIMEOUT_MS = 5_000;
 /** What an estimate knows without such feedback. */
@@ -183,8 +185,8 @@ export class SendAllocation {
   share(estimate: SharedEstimate | undefined, now: number): void {
     if (this.#videos === 0) return;
     const isFallen = estimate !== undefined && estimate.bps < this.#allocation.totalBps;
-    const interval = this.#isStale || isFallen ? 0 : INTERVAL_MS;
-    if (now - this.#lookedAt < interval) return;
+    const isDue = this.#isStale || isFallen || now - this.#lookedAt >= this.#intervalMs(estimate);
+    if (!isDue) return;
     this.#lookedAt = now;
     this.#isStale = false;
     this.#startedAt = Math.min(this.#startedAt, now);
@@ -207,6 +209,11 @@ export class SendAllocation {
     const missing = this.#audioFirst.isBare ? AudioFirst.needed(this.#audio, baseBps) : 0;
     const goal = goalBps === 0 ? missing : goalBps + audioBps + unseenBps;
     estimate.setDemand(baseBps + audioBps, Math.max(ideal, missing), now, goal);
+  }
+
+  #intervalMs(estimate: SharedEstimate | undefined): number {
+    const isFree = estimate !== undefined && estimate.limitedBy === "none" && estimate.mayRaise;
+    return isFree && this.#allocation.isComplete ? WHOLE_INTERVAL_MS : INTERVAL_MS;
   }
 
   /** Decides what gives way to audio. @returns What audio takes, bits per second. */

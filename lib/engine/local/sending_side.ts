@@ -280,10 +280,7 @@ export class SendingSide {
     }
     const loss = sent.track.receiveReport(this.#rttMs, block, now);
     if (sent.section.kind === "audio") this.#copies.reported(loss, now);
-    else {
-      this.bandwidth.receiveFractionLost(block.fractionLost, now);
-      this.#share(now);
-    }
+    else if (this.bandwidth.receiveFractionLost(block.fractionLost, now)) this.#share(now);
   }
 
   /** Receiver estimated maximum bitrate. */

@@ -9,7 +9,7 @@ function send(sampling: NumberSampling, from: number, to: number): number[] {
     if (sampling.numbers(now)) {
       sampling.sent(now & 0xffff, 1_000, now);
       numbered.push(now);
-    } else sampling.skipped(1_000);
+    } else sampling.skipped(1, 1_000);
   }
   return numbered;
 }
@@ -45,6 +45,33 @@ Deno.test("NumberSampling numbers everything half a second after a doubt, and th
   const numbered = send(sampling, 6_100, 7_000);
   const everything = Array.from({ length: 520 }, (_, i) => 6_100 + i);
   assert.deepEqual(numbered, everything);
+});
+
+Deno.test("NumberSampling numbers everything for a quarter of a second where one or two packets are missed, else for half of one", () => {
+  for (const [missed, ms] of [[1, 250], [2, 250], [3, 500]] as const) {
+    const sampling = calm();
+    send(sampling, 6_000, 6_100);
+    sampling.missed(missed, 6_100);
+    const everything = Array.from({ length: ms + 20 }, (_, i) => 6_100 + i);
+    assert.deepEqual(send(sampling, 6_100, 6_200 + ms), everything, "and then a moment");
+  }
+});
+
+Deno.test("NumberSampling says until when it rests, and tells when that does not hold any more", () => {
+  let ends = 0;
+  const sampling = new NumberSampling(() => ends++);
+  sampling.update(true, 1_000);
+  send(sampling, 1_000, 6_100);
+  ends = 0;
+  assert.equal(sampling.restsUntil, 6_400);
+  send(sampling, 6_100, 6_400);
+  assert.equal(ends, 0);
+  sampling.watch(6_400);
+  assert.equal(ends, 1, "a doubt");
+  send(sampling, 6_400, 7_000);
+  ends = 0;
+  sampling.update(false, 7_000);
+  assert.ok(ends > 0, "calm has ended");
 });
 
 Deno.test("NumberSampling numbers everything once a path is calm no longer, for 5 s at least", () => {

@@ -1,6 +1,9 @@
 /** What a connection's estimate is fed with, and when anything is numbered at all. */
 import assert from "node:assert/strict";
-import { PACKET_KIND, type SendHistory } from "../../../../lib/base/packet_sink.ts";
+import { SAMPLED_ESTIMATE } from "../../../../lib/bandwidth/estimate_options.ts";
+import { ProbeSender } from "../../../../lib/bandwidth/probe_sender.ts";
+import { SendEstimate } from "../../../../lib/bandwidth/send_estimate.ts";
+import { NO_CLUSTER, PACKET_KIND, type SendHistory } from "../../../../lib/base/packet_sink.ts";
 import { burstRate, ConnectionEstimate } from "../../../../lib/engine/local/connection_estimate.ts";
 import { Departures } from "../../../../lib/engine/local/departures.ts";
 import {
@@ -53,6 +56,7 @@ function world(queuedBytes?: () => number, departures?: Departures) {
     }
     const length = writeTransportFeedback(bytes, HEADER_BYTES, feedback);
     connection.receiveTransportCc(bytes, 0, HEADER_BYTES + length, now);
+    return feedback;
   };
   return { connection, outlet, round, report };
 }
@@ -278,5 +282,90 @@ Deno.test("Departures keeps nobody whose way tells nothing", () => {
     departures.settle();
     assert.equal(connection.isLeaving, false);
     assert.equal(departures.isAwaited, false);
+  }
+});
+
+/** An estimate that is asked for each packet, and told of each at once. */
+class AskedEach {
+  readonly estimate = new SendEstimate(SAMPLED_ESTIMATE);
+  readonly #probes = new ProbeSender(() => false);
+
+  numbers(now: number): boolean {
+    return this.#probes.cluster !== NO_CLUSTER || this.estimate.numbers(now);
+  }
+
+  sent(sequence: number, bytes: number, now: number): void {
+    const { cluster } = this.#probes;
+    this.estimate.sent(sequence, bytes, PACKET_KIND.media, cluster, now);
+    if (cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
+  }
+
+  feedback(report: TransportFeedback, now: number): void {
+    this.estimate.feedback(report, now);
+    if (this.estimate.probe === undefined) this.#probes.tick(this.estimate, now);
+  }
+
+  tick(now: number): void {
+    const { estimate } = this;
+    if (now >= estimate.nextWakeAt()) estimate.tick(now);
+    if (now >= this.#probes.nextWakeAt(estimate)) this.#probes.tick(estimate, now);
+  }
+}
+
+Deno.test("ConnectionEstimate numbers the packets, and knows what, as if its estimate were asked for each", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new SeededRandom(seed);
+    const { connection, outlet, report } = world();
+    const each = new AskedEach();
+    connection.setVideo(true, 0);
+    const estimates = [connection.estimate!, each.estimate];
+    for (const estimate of estimates) estimate.setDemand(100_000, 1_000_000, 0, 0);
+    let first = 0;
+    const sentAt: number[] = [];
+    let [numbered, skipped] = [0, 0];
+    for (let now = 0; now < 60_000; now += 33) {
+      for (let i = 0; i < 3; i++) {
+        const isNumbered = each.numbers(now);
+        assert.equal(outlet.history!.numbers(now), isNumbered, `${seed}: at ${now}`);
+        if (isNumbered) {
+          outlet.history!.sent(sentAt.length & 0xffff, 1_000, PACKET_KIND.media, now);
+          each.sent(sentAt.length & 0xffff, 1_000, now);
+          sentAt.push(now);
+          numbered++;
+        } else {
+          outlet.history!.skipped(1_000, now);
+          each.estimate.skipped(1_000, now);
+          skipped++;
+        }
+      }
+      // What comes is read a little later than the packets' own time.
+      const later = now + 5 + random.uint32() % 20;
+      if (sentAt.length > first && random.uint32() % 2 === 0) {
+        const waitedMs = random.uint32() % 200 === 0 ? 40 : 5;
+        const at = sentAt.slice(first).map((ms, i) => (ms + waitedMs) * 4 + i);
+        each.feedback(report(first, at, later), later);
+        first = sentAt.length;
+      }
+      if (random.uint32() % 400 === 0) {
+        connection.missed(1, later);
+        each.estimate.missed(1, later);
+      }
+      if (random.uint32() % 30 === 0) {
+        const lost = random.uint32() % 20 === 0 ? 2 : 0;
+        connection.receiveFractionLost(lost, later);
+        each.estimate.report(lost / 256, later);
+      }
+      if (random.uint32() % 600 === 0) {
+        const ideal = 900_000 + random.uint32() % 300_000;
+        for (const estimate of estimates) estimate.setDemand(100_000, ideal, later, 0);
+      }
+      connection.tick(later);
+      each.tick(later);
+      const [ours, theirs] = estimates.map(({ bps, ackedBps, limitedBy, queueMs }) => {
+        return { bps, ackedBps, limitedBy, queueMs };
+      });
+      assert.deepEqual(ours, theirs, `${seed}: at ${now}`);
+    }
+    assert.ok(numbered > 1_000 && skipped > 1_000, `${seed}: ${numbered} and ${skipped}`);
   }
 });

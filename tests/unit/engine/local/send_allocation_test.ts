@@ -341,7 +341,39 @@ Deno.test("SendAllocation counts nothing for what its publisher has muted", () =
   allocation.share(estimate, 0);
   assert.equal(two.last, "1/3");
   one.muted = false;
-  allocation.share(estimate, 100);
+  allocation.sourceChanged();
+  allocation.share(estimate, 50);
   // Of equals the one that was subscribed to first comes first.
   assert.deepEqual([one.last, two.last], ["1/3", "0/3"]);
+});
+
+Deno.test("SendAllocation looks at costs rarely while everybody has everything on a free path", () => {
+  const { allocation, add } = world();
+  const track = add("one", new Track(100_000, 400_000));
+  let reads = 0;
+  const { costs } = track.up;
+  track.up.costs = (...all) => {
+    reads++;
+    costs.apply(track.up, all);
+  };
+  const estimate = new FakeEstimate();
+  const readsIn = (from: number, to: number) => {
+    reads = 0;
+    for (let now = from; now < to; now += 50) allocation.share(estimate, now);
+    return reads;
+  };
+  allocation.heard();
+  readsIn(0, 1_000);
+  assert.equal(readsIn(1_000, 2_000), 2);
+  estimate.mayRaise = false;
+  assert.equal(readsIn(2_000, 3_000), 10, "the path is not free");
+  estimate.mayRaise = true;
+  estimate.limitedBy = "start";
+  assert.equal(readsIn(3_000, 4_000), 10, "it is not known");
+  estimate.limitedBy = "none";
+  readsIn(4_000, 5_000);
+  estimate.bps = 300_000;
+  allocation.share(estimate, 5_010);
+  assert.equal(track.last, "0/3", "a fall is followed at once");
+  assert.equal(readsIn(5_060, 6_060), 10, "something is lacking");
 });
