@@ -21,8 +21,8 @@ const PAUSE_MS = 2_000;
 /** So long is everything numbered after a doubt, ms: some frames, and what is told of them. */
 const WATCH_MS = 500;
 /**
- * The same after so few packets were asked for again: most paths lose one now and then, and what is
- * told meanwhile of a queue is a doubt of its own.
+ * At least after so few packets were asked for again, where what is told then gives no other
+ * reason: most paths lose one now and then.
  */
 const FEW_MISSED_WATCH_MS = 250;
 const FEW_MISSED = 2;
@@ -44,6 +44,8 @@ const MOST_RTT_MS = 250;
 export class NumberSampling {
   /** Everything that leaves before is numbered; `Infinity` while the path is not calm. */
   #watchedUntil = Infinity;
+  /** From then on a message without a doubt ends that. */
+  #mayRestAt = Infinity;
   /** The last stretch of time that was sampled: what left in it is told of later. */
   #sampledFrom = Infinity;
   #sampledUntil = -Infinity;
@@ -152,7 +154,9 @@ export class NumberSampling {
    * So many packets are asked for again: a doubt. Who samples would not see how many are lost.
    */
   missed(count: number, now: number): void {
-    this.watch(now, count <= FEW_MISSED ? FEW_MISSED_WATCH_MS : WATCH_MS);
+    const isOnlyDoubt = count <= FEW_MISSED && this.isSampled(now);
+    this.watch(now);
+    if (isOnlyDoubt) this.#mayRestAt = now + FEW_MISSED_WATCH_MS;
     while (this.#packets > LATE_PACKETS) {
       this.#packets /= 2;
       this.#missed /= 2;
@@ -162,14 +166,23 @@ export class NumberSampling {
   }
 
   /** Something happened: everything is numbered for a moment. */
-  watch(now: number, ms: number = WATCH_MS): void {
+  watch(now: number): void {
+    this.#mayRestAt = Infinity;
     if (this.#watchedUntil === Infinity) return;
     this.#endStretch(now);
-    this.#watchedUntil = Math.max(this.#watchedUntil, now + ms);
+    this.#watchedUntil = Math.max(this.#watchedUntil, now + WATCH_MS);
     this.#forgetMoment();
   }
 
+  /** What was told last gives no doubt. */
+  reassured(now: number): void {
+    if (now < this.#mayRestAt) return;
+    this.#watchedUntil = Math.min(this.#watchedUntil, now);
+    this.#mayRestAt = Infinity;
+  }
+
   clear(): void {
+    this.#mayRestAt = Infinity;
     this.#watchedUntil = Infinity;
     this.#packets = this.#missed = 0;
     this.#forgetMoment();

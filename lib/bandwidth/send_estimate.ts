@@ -214,6 +214,7 @@ export class SendEstimate {
     this.#silence.heard(now);
     this.#read(report, now);
     if (this.#queue.leastWaitMs > DOUBTFUL_WAIT_MS) this.#watch(now);
+    else this.#sampling.reassured(now);
     const { isLimited } = this.#appLimit;
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
@@ -429,9 +430,8 @@ export class SendEstimate {
       this.#acked.sampled(this.#sampling.momentBytes, elapsedMs, isLimited);
     } else this.#acked.arrived(bytes, arrivedAt, isLimited);
     const cluster = packets.cluster(slot);
-    if (cluster !== 0 && cluster === this.#result.cluster) {
-      this.#result.arrived(bytes, sentAt, arrivedAt);
-    }
+    if (cluster === 0 || cluster !== this.#result.cluster) return;
+    this.#result.arrived(bytes, sentAt, arrivedAt);
   }
 
   /** Draws what is to be drawn from a probe whose packets all were told of, or that is too old. */

@@ -47,13 +47,41 @@ Deno.test("NumberSampling numbers everything half a second after a doubt, and th
   assert.deepEqual(numbered, everything);
 });
 
-Deno.test("NumberSampling numbers everything for a quarter of a second where one or two packets are missed, else for half of one", () => {
-  for (const [missed, ms] of [[1, 250], [2, 250], [3, 500]] as const) {
+/** How many ms everything is numbered where so many are missed at 6,100 and that is told later. */
+function watchedMs(missed: readonly number[], told: readonly number[]): number {
+  const sampling = calm();
+  send(sampling, 6_000, 6_100);
+  let ms = -20; // (A whole moment follows.)
+  for (let now = 6_100; now < 6_900; now++) {
+    if (missed.includes(now)) sampling.missed(1, now);
+    if (told.includes(now)) sampling.reassured(now);
+    if (send(sampling, now, now + 1).length === 0) break;
+    ms++;
+  }
+  return ms;
+}
+
+Deno.test("NumberSampling ends a doubt by a missed packet with a message that gives no other, after a quarter of a second", () => {
+  assert.equal(watchedMs([6_100], []), 500);
+  assert.equal(watchedMs([6_100], [6_150, 6_200, 6_349]), 500, "too early");
+  assert.equal(watchedMs([6_100], [6_150, 6_350, 6_400]), 250);
+  assert.equal(watchedMs([6_100, 6_300], [6_150, 6_350, 6_400]), 700, "another one");
+});
+
+Deno.test("NumberSampling does not end a doubt so that more packets or something else gave", () => {
+  const doubts = [
+    (sampling: NumberSampling) => sampling.missed(3, 6_100),
+    (sampling: NumberSampling) => sampling.watch(6_100),
+    (sampling: NumberSampling) => (sampling.watch(6_100), sampling.missed(1, 6_100)),
+    (sampling: NumberSampling) => (sampling.missed(1, 6_100), sampling.watch(6_100)),
+  ];
+  for (const doubt of doubts) {
     const sampling = calm();
     send(sampling, 6_000, 6_100);
-    sampling.missed(missed, 6_100);
-    const everything = Array.from({ length: ms + 20 }, (_, i) => 6_100 + i);
-    assert.deepEqual(send(sampling, 6_100, 6_200 + ms), everything, "and then a moment");
+    doubt(sampling);
+    assert.equal(send(sampling, 6_100, 6_400).length, 300);
+    sampling.reassured(6_400);
+    assert.equal(send(sampling, 6_400, 6_700).length, 220);
   }
 });
 
