@@ -26,7 +26,7 @@ import type { CongestionRules } from "./local_engine_options.ts";
 /** Between two looks while feedback comes, and while somebody lacks something, ms. */
 const INTERVAL_MS = 100;
 const LACKING_INTERVAL_MS = 500;
-/** The same while feedback comes and everybody has everything: costs alone change what is shared. */
+/** The same while everybody has everything: then costs alone change what is shared. */
 const WHOLE_INTERVAL_MS = 500;
 /** Whose client has said nothing for so long, though it was to, is sent everything, ms. */
 const FEEDBACK_TIMEOUT_MS = 5_000;
