@@ -4,6 +4,10 @@
  * thread had to wait for a core meanwhile. Receivers would show that as a queue, which is none of
  * the path's: rates would be lowered, and bursts spread that fit.
  *
+ * The kernel takes all of it in one call, and a thread that has to wait for a core does so as a
+ * rule when that call returns. So what counts is when the call began: packets that seemed to leave
+ * at its end would have come too soon, and all others seem to wait in a queue for minutes.
+ *
  * @module
  */
 
@@ -19,6 +23,7 @@ export interface Departing {
 export class Departures {
   readonly #waiting: (Departing | undefined)[] = [];
   #count = 0;
+  #leavingAt = -Infinity;
 
   /** Whether {@linkcode Departures.left} has anybody to tell. */
   get isAwaited(): boolean {
@@ -31,14 +36,23 @@ export class Departures {
     this.#waiting[this.#count++] = connection;
   }
 
-  /** Everything that was queued has been given to the kernel. */
-  left(now: number): void {
+  /** The kernel is about to be given what is queued. */
+  leaving(now: number): void {
+    this.#leavingAt = now;
+  }
+
+  /** It has been given everything. */
+  left(): void {
+    this.#tell(this.#leavingAt);
+  }
+
+  #tell(at: number): void {
     for (let i = 0; i < this.#count; i++) {
       const connection = this.#waiting[i]!;
       // Nothing is kept here of a connection that ends.
       this.#waiting[i] = undefined;
       connection.isLeaving = false;
-      connection.left(now);
+      connection.left(at);
     }
     this.#count = 0;
   }
@@ -48,6 +62,6 @@ export class Departures {
    * runtime), and what others send later must not be taken for its packets.
    */
   settle(): void {
-    if (this.#count > 0) this.left(-Infinity);
+    if (this.#count > 0) this.#tell(-Infinity);
   }
 }

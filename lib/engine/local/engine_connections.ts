@@ -128,9 +128,14 @@ export class EngineConnections {
     }
   }
 
-  /** All that was sent has been given to the kernel. */
+  /** What was sent is about to be given to the kernel. */
+  flushing(): void {
+    if (this.#departures.isAwaited) this.#departures.leaving(this.#world.platform.clock.now());
+  }
+
+  /** All of it has been given to the kernel. */
   flushed(): void {
-    if (this.#departures.isAwaited) this.#departures.left(this.#world.platform.clock.now());
+    if (this.#departures.isAwaited) this.#departures.left();
   }
 
   /** All that was sent in this turn was flushed, whatever it goes by. */

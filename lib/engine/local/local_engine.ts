@@ -70,6 +70,7 @@ class LocalEngine implements ThreadEngine {
       ...options,
       drops: this.#drops,
       onBatchEnd: (now) => this.#endBatch(now),
+      onFlushing: () => this.#connections?.flushing(),
       onFlushed: () => this.#connections?.flushed(),
       onAddresses: () => this.#tellAddresses(),
       onSockets: () => this.#relays.hops.socketsChanged(this.#now()),

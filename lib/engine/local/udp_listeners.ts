@@ -33,7 +33,8 @@ export interface UdpListenersOptions extends AddressChoice {
   /** What this thread waits in, if it is a thread of the engine's own. */
   readonly loop?: SocketLoop;
   readonly onBatchEnd: (now: number) => void;
-  /** See {@linkcode Datagrams.onFlushed}. */
+  /** See {@linkcode Datagrams}. */
+  readonly onFlushing?: () => void;
   readonly onFlushed?: () => void;
   /** There are other sockets than before, because the machine's addresses have changed. */
   readonly onSockets?: () => void;
@@ -78,8 +79,8 @@ export class UdpListeners {
 
   /** @throws {SfuError} for an address that cannot be listened on, or if the rule leaves none. */
   async open(directory: IceDirectory, ports: MediaPorts): Promise<void> {
-    const { platform: { clock, timers, log }, drops, marks, loop, onBatchEnd, onFlushed, onHop } =
-      this.#options;
+    const { platform: { clock, timers, log }, drops, marks, loop } = this.#options;
+    const { onBatchEnd, onFlushing, onFlushed, onHop } = this.#options;
     const hop = onHop === undefined ? {} : { onHop };
     const openSocket: OpenSocket = async (hostname, port) => {
       const datagrams = await ports.openDatagrams({
@@ -90,6 +91,7 @@ export class UdpListeners {
         ...marks,
         ...(loop === undefined ? {} : { loop }),
       });
+      if (onFlushing !== undefined) datagrams.onFlushing = onFlushing;
       if (onFlushed !== undefined) datagrams.onFlushed = onFlushed;
       const mux = new UdpMux({ datagrams, directory, clock, drops, log, ...hop });
       mux.onBatchEnd = onBatchEnd;

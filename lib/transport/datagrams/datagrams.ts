@@ -122,6 +122,11 @@ export interface Datagrams {
    */
   onBatchEnd: () => void;
   /**
+   * Before each call that gives the kernel what is queued, as {@linkcode onFlushed} has it: a
+   * thread that waits for a core waits when that call returns.
+   */
+  onFlushing?: () => void;
+  /**
    * After a flush that has given all that was queued to the kernel, by a twin that does that in one
    * go; others never call it. Must not throw, and send nothing.
    */

@@ -178,6 +178,9 @@ class NativeDatagrams implements Datagrams {
   }
 
   /** Called within flushes, so the half that sends has it. */
+  set onFlushing(flushing: () => void) {
+    this.#sender.onFlushing = flushing;
+  }
   set onFlushed(flushed: () => void) {
     this.#sender.onFlushed = flushed;
   }

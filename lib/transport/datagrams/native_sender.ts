@@ -68,6 +68,7 @@ export class NativeSender {
   readonly counters: SentCounters;
   readonly slab: ArrayBuffer;
   /** As `Datagrams` has it. */
+  onFlushing: (() => void) | undefined;
   onFlushed: (() => void) | undefined;
   readonly #libc: Libc;
   readonly #drops: DropSink<TransportDrop>;
@@ -138,6 +139,7 @@ export class NativeSender {
   #sendBatch(): boolean {
     const outgoing = this.#outgoing;
     outgoing.fill(this.#mayMerge);
+    this.onFlushing?.();
     const sent = this.#libc.sendmmsg(this.#fd, outgoing.pointer, outgoing.count, MSG_DONTWAIT);
     if (sent > 0) {
       this.#noteSent(sent);

@@ -173,42 +173,48 @@ Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is vi
 
 /**
  * A minute of 2 Mbit/s on a free path, by a thread that often waits for a core between a packet's
- * batch and the kernel.
+ * batch and the kernel, or when it comes back from there.
  *
- * @returns In which share of the frames bursts would be spread.
+ * @returns In which share of the frames bursts would be spread, and the longest queue seen, ms.
  */
-function pacedShare(seed: number, departures?: Departures): number {
+function pacedShare(seed: number, departures?: Departures, waitsBehind = false) {
   const random = new SeededRandom(seed);
   const { connection, outlet, report } = world(undefined, departures);
   connection.setVideo(true, 0);
   const estimate = connection.estimate!;
-  let [number, paced, leftAt] = [0, 0, 0];
+  let [number, paced, backAt, longestMs] = [0, 0, 0, 0];
   let arrivals: number[] = [];
   for (let frame = 0; frame < 1_800; frame++) {
-    const now = Math.max(1_000 + Math.round(frame * 1_000 / 30), leftAt);
-    leftAt = now + (random.below(10) < 3 ? random.below(150) : 0);
+    const now = Math.max(1_000 + Math.round(frame * 1_000 / 30), backAt);
+    backAt = now + (random.below(10) < 3 ? random.below(150) : 0);
+    const leftAt = waitsBehind ? now : backAt;
     for (let i = 0; i < (frame % 120 === 0 ? 32 : 8); i++) {
       outlet.history!.sent(number++ & 0xffff, 1_100, PACKET_KIND.media, now);
       arrivals.push(Math.round((leftAt + 5) * 4) + i);
     }
-    departures?.left(leftAt);
+    departures?.leaving(leftAt);
+    departures?.left();
+    longestMs = Math.max(longestMs, estimate.queueMs);
     if (frame % 2 === 1) {
-      report(number - arrivals.length, arrivals, leftAt + 10);
+      report(number - arrivals.length, arrivals, backAt + 10);
       arrivals = [];
-      estimate.setDemand(2_200_000, 2_600_000, leftAt + 10, 0);
+      estimate.setDemand(2_200_000, 2_600_000, backAt + 10, 0);
     }
-    if (leftAt + 10 >= connection.nextWakeAt()) connection.tick(leftAt + 10);
+    if (backAt + 10 >= connection.nextWakeAt()) connection.tick(backAt + 10);
     if (frame > 300 && burstRate(estimate) !== Infinity) paced++;
   }
-  return paced / 1_500;
+  return { paced: paced / 1_500, longestMs };
 }
 
 Deno.test("ConnectionEstimate takes a wait for a core of our own for no queue of the path", () => {
   let untold = 0;
   for (let seed = 1; seed <= 5; seed++) {
-    const told = pacedShare(seed, new Departures());
-    assert.ok(told < 0.02, `seed ${seed}: bursts are spread in ${told} of the frames`);
-    untold += pacedShare(seed) / 5;
+    for (const waitsBehind of [false, true]) {
+      const { paced, longestMs } = pacedShare(seed, new Departures(), waitsBehind);
+      assert.ok(paced < 0.02, `seed ${seed}: bursts are spread in ${paced} of the frames`);
+      assert.ok(longestMs < 10, `seed ${seed}: a queue of ${longestMs} ms`);
+    }
+    untold += pacedShare(seed).paced / 5;
   }
   assert.ok(untold > 0.1, `it would matter if it was not told: ${untold}`);
 });
@@ -221,15 +227,16 @@ Deno.test("Departures tells each connection once when all that it sent has left"
   outlet.history!.sent(1, 1_000, PACKET_KIND.media, 100);
   outlet.history!.sent(2, 1_000, PACKET_KIND.media, 100);
   assert.equal(departures.isAwaited, true);
-  let told = 0;
+  const told: number[] = [];
   const left = connection.left.bind(connection);
   connection.left = (now) => {
-    told++;
+    told.push(now);
     left(now);
   };
-  departures.left(140);
-  departures.left(150);
-  assert.equal(told, 1);
+  departures.leaving(140);
+  departures.left();
+  departures.left();
+  assert.deepEqual(told, [140], "not when that was over");
   assert.equal(departures.isAwaited, false);
 });
 
@@ -253,7 +260,8 @@ function queueBesideOthers(settles: boolean): number {
       onTheWay.push({ number: number++, at: now + 100 });
     }
     if (settles) departures.settle();
-    if (turn % 100 === 53) departures.left(now + 5);
+    departures.leaving(now + 5);
+    if (turn % 100 === 53) departures.left();
     if (turn % 5 !== 0) continue;
     const arrived = onTheWay.filter(({ at }) => at <= now - 100);
     onTheWay.splice(0, arrived.length);

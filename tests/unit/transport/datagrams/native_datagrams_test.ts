@@ -93,6 +93,28 @@ test("keeps runs within 64 datagrams and what one IPv4 datagram holds", async ()
   assert.deepEqual(a.drops.snapshot(), {});
 });
 
+test("says when the kernel is given what waits, and when it has all of it", async () => {
+  const libc = new FaultyLibc();
+  const told: string[] = [];
+  let isFull = true;
+  libc.script = (count) => {
+    told.push("call");
+    return isFull ? Errno.EAGAIN : { letThrough: count };
+  };
+  await using a = await openNativePeer({ libc });
+  await using b = await openNativePeer();
+  a.socket.onFlushing = () => told.push("before");
+  a.socket.onFlushed = () => told.push("after");
+  commit(a, 0, 100, b.address);
+  a.socket.flush();
+  assert.deepEqual(told, ["before", "call"], "nothing has left");
+  isFull = false;
+  a.socket.flush();
+  assert.deepEqual(told.slice(2), ["before", "call", "after"]);
+  a.socket.flush();
+  assert.equal(told.length, 5, "nothing waits");
+});
+
 test("sends empty datagrams by themselves", async () => {
   await using a = await openNativePeer();
   await using b = await openNativePeer();
