@@ -15,7 +15,10 @@ export interface StreamTotals {
   readonly frozenMs: number;
   /** Arrived whole, and were left out because a later one was there to be shown. */
   readonly dropped: number;
-  /** Pictures that left the jitter buffer, and for how long they were in it, all together. */
+  /**
+   * Pictures, or samples of sound, that left the jitter buffer, and for how long they were in it,
+   * all together.
+   */
   readonly released: number;
   readonly heldMs: number;
   /** Of the last picture. */
@@ -34,7 +37,7 @@ export interface StreamFigures {
   /** Part of the time, 0–1. */
   readonly frozen: number;
   readonly dropped: number;
-  /** How long a picture was in the jitter buffer, in the mean. */
+  /** How long a picture, or sound, was in the jitter buffer, in the mean. */
   readonly heldMs: number;
   readonly height: number;
   /** Part of the sound, 0–1. */
