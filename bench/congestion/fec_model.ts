@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { repairsTwice } from "../../lib/media/down/repair_budget.ts";
+import { repairCopies } from "../../lib/media/down/repair_budget.ts";
 import { seeded } from "./congestion_run.ts";
 
 const FRAME_MS = 33;
@@ -148,7 +148,7 @@ function resend(
   chance: () => number,
 ): number {
   let bytes = 0;
-  const copies = repairsTwice(loss, rttMs, false, true) ? 2 : 1;
+  const copies = repairCopies(loss, rttMs, false, true);
   for (const [i, packet] of packets.entries()) {
     const original = packet.sentAt + rttMs / 2;
     if (packet.at === original) continue;

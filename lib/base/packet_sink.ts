@@ -45,16 +45,22 @@ export interface SendHistory {
    * @param now Monotonic ms.
    */
   sent(sequence: number, bytes: number, kind: PacketKind, now: number): void;
+  /** What left was a packet of video, which is only read, and only during the call. */
+  sentMedia?(sequence: number, packet: StreamPacket): void;
 }
 
-/** One packet that is written: it begins in the reserved bytes and ends in `source`. */
-export interface WrittenPacket {
-  /** Video is the first to go where a queue is full. */
-  readonly isVideo: boolean;
+/** A packet's place in its stream. */
+export interface StreamPacket {
   /** 32 bits, as in the header. */
   readonly ssrc: number;
   /** The low 16 bits are those in the header. */
   readonly sequence: number;
+}
+
+/** One packet that is written: it begins in the reserved bytes and ends in `source`. */
+export interface WrittenPacket extends StreamPacket {
+  /** Video is the first to go where a queue is full. */
+  readonly isVideo: boolean;
   /** Bytes of the header, which are not encrypted. */
   readonly headerLength: number;
   /** Bytes written to the reserved room: the header, and what was rewritten of the payload. */

@@ -10,6 +10,7 @@
 import {
   NOT_NUMBERED,
   type NumberedPacket,
+  PACKET_KIND,
   type PacketSink,
   type SendHistory,
   SKIPPED,
@@ -75,7 +76,10 @@ export class RtpOutlet implements PacketSink {
     this.#copies?.copied();
     const { transportSequence } = packet;
     if (transportSequence >= 0) {
-      this.history?.sent(transportSequence, sealed, packet.packetKind, now);
+      const { history } = this;
+      if (history === undefined) return;
+      history.sent(transportSequence, sealed, packet.packetKind, now);
+      if (packet.packetKind === PACKET_KIND.media) history.sentMedia?.(transportSequence, packet);
     } else if (transportSequence === SKIPPED) this.history?.skipped(sealed, now);
   }
 

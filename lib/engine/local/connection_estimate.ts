@@ -16,10 +16,12 @@ import {
   PACKET_KIND,
   type PacketKind,
   type SendHistory,
+  type StreamPacket,
 } from "../../base/packet_sink.ts";
 import { protectedGroup } from "../../media/down/fec_plan.ts";
 import { Pacer } from "../../media/down/pacer.ts";
-import { RepairBudget, repairsTwice } from "../../media/down/repair_budget.ts";
+import { RepairBudget, repairCopies } from "../../media/down/repair_budget.ts";
+import { ToldLosses } from "../../media/down/told_losses.ts";
 import { parseTransportFeedback, type TransportFeedback } from "../../wire/transport_cc.ts";
 import type { Departing, Departures } from "./departures.ts";
 import type { SendPathStats } from "../messages/media_messages.ts";
@@ -29,6 +31,9 @@ const FEEDBACK_HEADER_BYTES = 12;
 
 /** Where more than this share of packets is lost, bursts may be why. */
 const BURST_LOSS = 0.005;
+
+/** Where so much is lost, what is told not to have arrived is sent again before it is asked for. */
+const TOLD_LOSS = 0.01;
 
 /** On a TCP path its queue is looked at so often, ms: nobody tells when it grows. */
 const QUEUE_INTERVAL_MS = 100;
@@ -75,6 +80,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
   isLeaving = false;
   /** What may be sent again. */
   readonly repairs: RepairBudget = new RepairBudget();
+  /** What has not arrived, by the subscriber's feedback. */
+  readonly losses: ToldLosses = new ToldLosses();
   /** Spreads bursts. */
   readonly pacer: Pacer;
   readonly #probes: ProbeSender;
@@ -163,6 +170,10 @@ export class ConnectionEstimate implements SendHistory, Departing {
 
   left(now: number): void {
     this.#estimate!.left(now);
+  }
+
+  sentMedia(sequence: number, packet: StreamPacket): void {
+    this.losses.sent(sequence, packet);
   }
 
   /**
@@ -286,10 +297,11 @@ export class ConnectionEstimate implements SendHistory, Departing {
 
   /** Before anything is known of the path nothing is held back. */
   #setRepairs(estimate: SendEstimate, now: number): void {
-    const { limitedBy, bps, lossFraction, rttMs } = estimate;
+    const { limitedBy, bps, lossFraction, rttMs, ackedBps } = estimate;
     this.repairs.setRate(limitedBy === "start" ? Infinity : bps, now);
     const isOpen = limitedBy === "demand" || limitedBy === "none" || limitedBy === "loss";
-    this.repairs.isTwice = repairsTwice(lossFraction, rttMs, !isOpen, limitedBy === "none");
+    this.repairs.copies = repairCopies(lossFraction, rttMs, !isOpen, limitedBy === "none");
+    this.losses.turn(ackedBps > 0 && lossFraction >= TOLD_LOSS);
     this.pacer.setRate(burstRate(estimate));
   }
 }

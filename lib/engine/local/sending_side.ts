@@ -154,6 +154,7 @@ export class SendingSide {
       },
       target,
       repairs: this.bandwidth.repairs,
+      losses: this.bandwidth.losses,
       pacer: this.bandwidth.pacer,
       // Low numbers: a first wrap-around that is lost would confuse SRTP (RFC 3711 §3.3.1).
       firstRtxSequence: random.uint32() & 0x7fff,
@@ -291,10 +292,16 @@ export class SendingSide {
 
   /** A whole transport-cc feedback packet at `offset`. */
   receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
-    if (this.bandwidth.receiveTransportCc(bytes, offset, length, now)) this.#allocation.heard();
+    const isRead = this.bandwidth.receiveTransportCc(bytes, offset, length, now);
+    if (isRead) this.#allocation.heard();
     const { audioLost, estimate } = this.bandwidth;
     this.#copies.numbered(audioLost, estimate?.lossFraction ?? 0, now);
     this.#share(now);
+    if (!isRead) return;
+    const { losses } = this.bandwidth;
+    losses.read(this.#options.rtcp.feedback);
+    const { count, ssrcs, numbers } = losses;
+    for (let i = 0; i < count; i++) this.#bySsrc.get(ssrcs[i]!)?.track.lost(numbers[i]!, now);
   }
 
   /** Packets go to another address, or by another protocol, from now on. */

@@ -438,6 +438,17 @@ export class DownTrack implements PacketReceiver {
   }
 
   /**
+   * A packet (16 bits) is told not to have arrived: resends it, unless it was asked for before, or
+   * is likely to be made out of repair packets.
+   */
+  lost(number: number, now: number): void {
+    const source = this.#source;
+    const last = this.#sequence.lastOut;
+    if (last < 0 || source === undefined || !this.#limit.wanted.enabled) return;
+    if (this.#output.fec?.isOn !== true) this.#resender.resendLost(source, number, last, now);
+  }
+
+  /**
    * Sends one packet more, which nobody misses, to find out what the path carries.
    *
    * @param recentOnly Only if it can be a recent packet again.

@@ -14,6 +14,7 @@ import type {
 } from "../../base/media_vocabulary.ts";
 import type { Pacer } from "./pacer.ts";
 import type { RepairBudget } from "./repair_budget.ts";
+import type { ToldLosses } from "./told_losses.ts";
 import { ntpFraction, ntpSeconds, type RtcpClock } from "../layer/rtcp_clock.ts";
 
 /** The section the track is sent in, as the subscriber accepted it. */
@@ -53,6 +54,8 @@ export interface DownTrackOptions {
   readonly target: LayerTarget;
   /** What may be sent again; absent: whatever is asked for. */
   readonly repairs?: RepairBudget;
+  /** What the subscriber tells not to have arrived; absent: it is asked for. */
+  readonly losses?: ToldLosses;
   /** Spreads bursts of video; absent: everything leaves at once. */
   readonly pacer?: Pacer;
   /** First sequence number on the RTX SSRC, 16 bits; random in production (RFC 4588 §4). */

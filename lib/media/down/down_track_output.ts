@@ -28,6 +28,7 @@ import { LEAST_PADDING, writeBareHeader, writePacket, writePadding } from "./pac
 import { NO_SOURCE, type Resender } from "./resender.ts";
 import { SilenceFrames } from "./silence_frames.ts";
 import type { SourcePacket } from "../packet/source_packet.ts";
+import type { ToldLosses } from "./told_losses.ts";
 
 /**
  * The share of packets that are asked for again is taken over so long at least, ms: browsers put a
@@ -59,12 +60,15 @@ export class DownTrackOutput implements PacedTrack {
   readonly #kind: PacketKind;
   /** How long the subscriber is to wait with pictures; absent: that is its business. */
   readonly #delay: PlayoutDelay | undefined;
-  /** Packets and requests for them when their share was taken last, and when that was. */
+  readonly #onlyRepairs: boolean;
+  /** Packets, and those missed of them, when their share was taken last, and when that was. */
   #packetsBefore = 0;
-  #askedBefore = 0;
+  #missedBefore = 0;
   #sharedAt = -Infinity;
   /** The subscriber tells when what is sent arrives. */
   readonly #isTold: boolean;
+  /** What it tells not to have arrived. */
+  readonly #losses: ToldLosses | undefined;
   /** Where bursts wait; absent for audio. */
   readonly #pacer: Pacer | undefined;
   /** Makes repair packets of what leaves, where the subscriber takes them. */
@@ -88,9 +92,11 @@ export class DownTrackOutput implements PacedTrack {
       ? undefined
       : new FecSender(section.fecSsrc, options, extensions, first);
     this.#isTold = section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
+    this.#losses = options.losses;
     this.#pacer = section.kind === "video" ? pacer : undefined;
     const { playoutDelay } = section;
     this.#delay = playoutDelay && new PlayoutDelay(playoutDelay, former && former.#delay);
+    this.#onlyRepairs = playoutDelay?.onlyRepairs === true;
     this.lastTimestamp = former === undefined ? 0 : former.lastTimestamp;
     this.#sink = sink;
     this.#extensions = extensions;
@@ -230,11 +236,14 @@ export class DownTrackOutput implements PacedTrack {
     if (now - this.#sharedAt < SHARE_MS) return;
     this.#sharedAt = now;
     const packets = this.packets - this.#packetsBefore;
-    const { asked } = this.#resender;
-    const nacksPercent = packets === 0 ? 0 : (100 * (asked - this.#askedBefore)) / packets;
+    // Who knows no round trip asks again for what is on its way.
+    const missed = this.#onlyRepairs ? this.#resender.missed : this.#resender.asked;
+    const missedPercent = packets === 0 ? 0 : (100 * (missed - this.#missedBefore)) / packets;
     this.#packetsBefore = this.packets;
-    this.#askedBefore = asked;
-    delay.measured((block.jitter * 1_000) / clockRate, nacksPercent, now, rttMs);
+    this.#missedBefore = missed;
+    const jitterMs = (block.jitter * 1_000) / clockRate;
+    const isUnasked = this.#losses?.isOn === true && this.fec?.isOn !== true;
+    delay.measured(jitterMs, missedPercent, now, rttMs, isUnasked);
   }
 
   #reserve(now: number): Uint8Array | undefined {

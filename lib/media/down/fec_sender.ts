@@ -58,6 +58,11 @@ export class FecSender {
     return this.#sequence;
   }
 
+  /** Something is repaired in advance. */
+  get isOn(): boolean {
+    return this.#group > 0;
+  }
+
   /** @param packets That share a repair packet; 0 for none. */
   setGroup(packets: number): void {
     this.#group = packets;

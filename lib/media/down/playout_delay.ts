@@ -37,6 +37,11 @@ const LATER_REQUEST_PERCENT = 4;
 const LATER_REQUEST_MS = 120;
 const MOST_LATER_REQUESTS = 2;
 /**
+ * Who tells what arrived gets what it misses though its request was lost: that comes later by what
+ * lies between two messages of feedback, 50 ms as a rule.
+ */
+const TOLD_MS = 80;
+/**
  * Unasked nobody waits for longer than this, ms: what is said would be answered too late. A single
  * packet is a percent of a second of video, so without being asked the share is a mean over some
  * reports; over few at first.
@@ -76,6 +81,7 @@ export class PlayoutDelay {
   /** Requests that are waited for after the first, and until when at least. */
   #laterRequests = 0;
   #laterUntil = -Infinity;
+  #isTold = false;
   /**
    * The number of the first packet that said so; -1 before it, -2 when that has arrived, or there
    * is nothing to say.
@@ -134,11 +140,19 @@ export class PlayoutDelay {
   /**
    * How evenly packets come.
    *
-   * @param nacksPercent Packets asked for again, of a hundred that were sent.
+   * @param nacksPercent Packets asked for again, or missed, of a hundred that were sent.
    * @param rttMs Round trip to the subscriber; negative if it is not known.
+   * @param isTold It tells what arrived, and what did not is sent again before it is asked for.
    */
-  measured(jitterMs: number, nacksPercent: number, now: number, rttMs = -1): void {
+  measured(
+    jitterMs: number,
+    nacksPercent: number,
+    now: number,
+    rttMs: number = -1,
+    isTold: boolean = false,
+  ): void {
     if (!this.#followsJitter) return;
+    this.#isTold = isTold;
     const excess = Math.max(0, nacksPercent - MANY_NACKS_PERCENT);
     this.#nacksPercent += (nacksPercent - this.#nacksPercent) / this.#reports;
     if (this.#rttMs < 0) this.#rttMs = rttMs;
@@ -179,6 +193,9 @@ export class PlayoutDelay {
   }
 
   #allRepairsMs(onceMs: number, most: number): number {
-    return Math.min(most, onceMs + this.#laterRequests * LATER_REQUEST_MS);
+    const laterMs = this.#isTold
+      ? Math.min(1, this.#laterRequests) * TOLD_MS
+      : this.#laterRequests * LATER_REQUEST_MS;
+    return Math.min(most, onceMs + laterMs);
   }
 }

@@ -18,18 +18,20 @@ const BURST_MS = 500;
 const MIN_BURST_BYTES = 15_000;
 
 /** Where so much is lost on so long a way, and no queue is why, what is sent again leaves twice. */
-const TWICE_LOSS = 0.03;
+const TWICE_LOSS = 0.01;
 const TWICE_RTT_MS = 150;
 /**
  * …and where so much is lost however short it is: receivers ask again after 100 ms at least. Where
  * more is, what is sent again would be two fifths of the media, and a storm to others on the path.
  */
-const TWICE_NEAR_LOSS = 0.07;
+const MUCH_LOSS = 0.07;
 const TWICE_NEAR_MOST = 0.15;
+const THRICE_MOST = 0.12;
 
 /**
- * Whether what is sent again leaves twice: what is lost a second time comes a round trip later
- * still, and a picture waits for it.
+ * How often what is sent again leaves: what is lost a second time comes a round trip later still,
+ * and a picture waits for it. On a long way nobody waits for a second time, so where many are lost
+ * it leaves three times.
  *
  * @param loss Part of packets that are lost.
  * @param rttMs Negative if it is unknown.
@@ -37,21 +39,23 @@ const TWICE_NEAR_MOST = 0.15;
  * @param hasRoom It carries all that is wanted, so that nothing is lost for being too much. What
  *   drops that without a queue would drop more.
  */
-export function repairsTwice(
+export function repairCopies(
   loss: number,
   rttMs: number,
   isFull: boolean,
   hasRoom: boolean,
-): boolean {
-  if (isFull || rttMs < 0) return false;
-  if (rttMs >= TWICE_RTT_MS) return loss >= TWICE_LOSS;
-  return hasRoom && loss >= TWICE_NEAR_LOSS && loss <= TWICE_NEAR_MOST;
+): number {
+  if (isFull || rttMs < 0) return 1;
+  const isMuch = hasRoom && loss >= MUCH_LOSS;
+  if (rttMs < TWICE_RTT_MS) return isMuch && loss <= TWICE_NEAR_MOST ? 2 : 1;
+  if (loss < TWICE_LOSS) return 1;
+  return isMuch && loss <= THRICE_MOST ? 3 : 2;
 }
 
 /** One connection's budget; unlimited until a rate is set. */
 export class RepairBudget {
-  /** Each packet that is sent again leaves twice, as far as there is something left. */
-  isTwice = false;
+  /** Each packet that is sent again leaves so often, as far as there is something left. */
+  copies = 1;
   #bytesPerMs = Infinity;
   #most = Infinity;
   #left = Infinity;

@@ -47,8 +47,9 @@ export const NO_SOURCE = -1;
 export class Resender {
   /** Packets resent so far. */
   resent = 0;
-  /** Requests for packets of media that were noted; nobody waits for padding. */
+  /** Requests for packets of media that were noted, and those of them that were resent at all. */
   asked = 0;
+  missed = 0;
   /** There is a stream for what comes again, and for padding. */
   readonly hasRtx: boolean;
   readonly #section: DownTrackSection;
@@ -160,6 +161,15 @@ export class Resender {
     return entry >= 0 && !history.waits(entry) && now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
   }
 
+  /** Resends a packet (16 bits, around the extended number `last`) that nobody has asked for. */
+  resendLost(source: LayerSource, number: number, last: number, now: number): void {
+    const sequence = extendSeq(number, last as ExtSeq);
+    const entry = this.#history.find(sequence);
+    if (entry < 0 || this.#history.resends(entry) > 0) return;
+    const reason = this.#resend(source, sequence, 0, now);
+    if (reason !== DROP.none) this.drops.count(reason);
+  }
+
   /**
    * Sends a packet that was noted and has not left yet, as it would have left then.
    *
@@ -191,16 +201,22 @@ export class Resender {
     const history = this.#history;
     const entry = history.find(sequence);
     if (entry < 0 || history.waits(entry)) return DROP.nackUnknown;
-    if (history.sourceSeq(entry) !== NO_SOURCE) this.asked++;
+    // Nobody waits for padding.
+    const isMedia = history.sourceSeq(entry) !== NO_SOURCE;
+    if (isMedia) this.asked++;
     if (history.resends(entry) >= MAX_RESENDS) return DROP.nackExhausted;
     const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
     if (now - history.resentAt(entry) < gapMs) return DROP.nackTooSoon;
     if (this.#packet.isVideo && this.#budget?.hasSome(now) === false) return DROP.nackOverBudget;
     const reason = this.#sendAgain(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
+    if (isMedia && history.resends(entry) === 0) this.missed++;
     history.resent(entry, now);
-    const isTwice = this.#budget?.isTwice === true && this.#section.rtxSsrc !== undefined;
-    if (isTwice && this.#budget?.hasSome(now) === true) {
+    const budget = this.#budget;
+    // A second answer is late anyway, and some ask until the end for what has come (pion).
+    const isFirst = this.#section.rtxSsrc !== undefined && history.resends(entry) === 1;
+    const copies = isFirst ? budget?.copies ?? 1 : 1;
+    for (let copy = 1; copy < copies && budget!.hasSome(now); copy++) {
       this.#sendAgain(source, entry, sequence, now);
     }
     return DROP.none;

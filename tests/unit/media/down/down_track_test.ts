@@ -7,7 +7,7 @@ import {
 import { PACKET_KIND } from "../../../../lib/base/packet_sink.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { SenderReportFigures } from "../../../../lib/media/down/down_track_options.ts";
-import { RepairBudget, repairsTwice } from "../../../../lib/media/down/repair_budget.ts";
+import { RepairBudget, repairCopies } from "../../../../lib/media/down/repair_budget.ts";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { ntpToMs } from "../../../../lib/media/layer/rtcp_clock.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
@@ -321,6 +321,26 @@ Deno.test("DownTrack resends one packet at most 3 times, about a round trip apar
   assert.equal(down.drops.get(DROP.nackUnknown), 2);
 });
 
+Deno.test("DownTrack resends what is told to be lost once, and not again for the request of that time", () => {
+  const { down, sink, send } = setup();
+  send(100, KEY);
+  send(101, DELTA, { now: 33 });
+  down.lost(101, 90);
+  assert.deepEqual(sink.kinds.slice(2), [PACKET_KIND.repair]);
+  down.lost(101, 500);
+  down.receiveNack(Uint16Array.of(101), 1, 100);
+  assert.equal(sink.packets.length, 3, "a request that left before it came");
+  down.receiveNack(Uint16Array.of(101, 100), 2, 200);
+  down.lost(100, 900);
+  assert.equal(sink.packets.length, 5, "what was asked for is the requests' business");
+  down.lost(5_000, 900);
+  assert.equal(sink.packets.length, 5, "what was never sent");
+  down.setTarget({ enabled: false, maxSpatial: 2, maxTemporal: 3 }, 1_000);
+  send(102, DELTA, { now: 1_000 });
+  down.lost(102, 1_100);
+  assert.equal(sink.packets.length, 5, "nothing of it is wanted");
+});
+
 Deno.test("DownTrack resends video within its connection's budget, of which all its tracks have a part", () => {
   const budget = new RepairBudget();
   const { down, sink, send } = setup({ repairs: budget });
@@ -353,7 +373,7 @@ Deno.test("DownTrack resends each packet twice where its connection says so, in 
   const { down, sink, send } = setup({ repairs: budget });
   send(100, KEY);
   send(101, DELTA);
-  budget.isTwice = true;
+  budget.copies = 2;
   down.receiveNack(Uint16Array.of(100, 101), 2, 50);
   const again = sink.views.slice(2);
   assert.deepEqual(again.map(({ ssrc }) => ssrc), [RTX_SSRC, RTX_SSRC, RTX_SSRC, RTX_SSRC]);
@@ -368,19 +388,21 @@ Deno.test("DownTrack resends each packet twice where its connection says so, in 
   assert.equal(sink.packets.length, 6, "not again within a round trip");
 });
 
-Deno.test("repairsTwice() is for long ways that lose packets, and for all that lose many, unless they are full", () => {
-  assert.equal(repairsTwice(0.05, 200, false, true), true);
-  assert.equal(repairsTwice(0.05, 200, true, true), false);
-  assert.equal(repairsTwice(0.02, 200, false, true), false);
-  assert.equal(repairsTwice(0.05, 50, false, true), false);
-  assert.equal(repairsTwice(0.1, 50, false, true), true);
-  assert.equal(repairsTwice(0.1, 50, true, true), false);
-  assert.equal(repairsTwice(0.1, 50, false, false), false, "not all that is wanted fits");
-  assert.equal(repairsTwice(0.05, 200, false, false), true);
-  assert.equal(repairsTwice(0.2, 50, false, true), false);
-  assert.equal(repairsTwice(0.2, 200, false, true), true);
-  assert.equal(repairsTwice(0.1, -1, false, true), false);
-  assert.equal(repairsTwice(0.05, -1, false, true), false);
+Deno.test("repairCopies() is more than one on long ways that lose packets, and on all that lose many, unless they are full", () => {
+  assert.equal(repairCopies(0.05, 200, false, true), 2);
+  assert.equal(repairCopies(0.05, 200, true, true), 1);
+  assert.equal(repairCopies(0.009, 200, false, true), 1);
+  assert.equal(repairCopies(0.05, 50, false, true), 1);
+  assert.equal(repairCopies(0.1, 50, false, true), 2);
+  assert.equal(repairCopies(0.1, 50, true, true), 1);
+  assert.equal(repairCopies(0.1, 50, false, false), 1, "not all that is wanted fits");
+  assert.equal(repairCopies(0.05, 200, false, false), 2);
+  assert.equal(repairCopies(0.1, 200, false, true), 3);
+  assert.equal(repairCopies(0.1, 200, false, false), 2);
+  assert.equal(repairCopies(0.2, 50, false, true), 1);
+  assert.equal(repairCopies(0.15, 200, false, true), 2, "nearly half of the media again");
+  assert.equal(repairCopies(0.1, -1, false, true), 1);
+  assert.equal(repairCopies(0.05, -1, false, true), 1);
 });
 
 Deno.test("DownTrack pads with recent packets on the retransmission stream, else with padding alone", () => {

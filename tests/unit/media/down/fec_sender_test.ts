@@ -196,3 +196,18 @@ Deno.test("DownTrack does not protect what it sends again", () => {
   down.receiveNack(Uint16Array.of(65_531), 1, 1_020);
   assert.equal(repairs().length, 0);
 });
+
+Deno.test("what is told to be lost waits for its repair packet, or for a request", () => {
+  const { down, sink, send } = setup();
+  const resent = () => sink.views.filter(({ ssrc }) => ssrc === RTX).length;
+  down.setRepairGroup(4);
+  send(2, 0);
+  down.lost(65_531, 60);
+  assert.equal(resent(), 0);
+  down.receiveNack(Uint16Array.of(65_531), 1, 100);
+  assert.equal(resent(), 1);
+  down.setRepairGroup(0);
+  send(1, 120);
+  down.lost(65_532, 180);
+  assert.equal(resent(), 2);
+});

@@ -85,6 +85,16 @@ Deno.test("PlayoutDelay waits for later requests where much is lost, as far as i
   assert.deepEqual(after(12, 50, range(0, 200)), [200, 200]);
 });
 
+Deno.test("PlayoutDelay waits for no second request of who tells what arrived, but a little longer", () => {
+  const after = (missed: number, isTold: boolean) => {
+    const delay = new PlayoutDelay(range(0, 2_000));
+    for (let now = 0; now < 30_000; now += 1_000) delay.measured(0, missed, now, 50, isTold);
+    return told(delay.valueFor(1))?.[0];
+  };
+  assert.deepEqual([2, 5, 12].map((missed) => after(missed, true)), [110, 190, 190]);
+  assert.deepEqual([2, 5, 12].map((missed) => after(missed, false)), [110, 230, 350]);
+});
+
 Deno.test("PlayoutDelay does not take a later request for needless before nothing has needed it for a while", () => {
   const delay = new PlayoutDelay(range(0, 2_000));
   let now = 0;
