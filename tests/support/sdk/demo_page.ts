@@ -102,7 +102,7 @@ export class DemoPage implements AsyncDisposable {
     await eventually(
       "a moving picture of the other",
       async () => (await this.framesOfOther()) > before + 5,
-      { seen: () => this.page.locator(".tile").allTextContents() },
+      { seen: () => this.page.evaluate(PICTURES) },
     );
   }
 
@@ -151,6 +151,20 @@ export interface TileOnPage {
   readonly width: number;
   readonly height: number;
 }
+
+/** Of the own picture it shows whether the camera gives any. */
+const PICTURES = `[...document.querySelectorAll(".tile")].map((tile) => {
+  const player = tile.querySelector("video");
+  const [track] = player?.srcObject?.getVideoTracks() ?? [];
+  return {
+    text: tile.textContent,
+    isHidden: tile.hidden,
+    frames: player?.getVideoPlaybackQuality().totalVideoFrames,
+    isPaused: player?.paused,
+    isSilent: track?.muted,
+    state: track?.readyState,
+  };
+})`;
 
 const TILES = `[...document.querySelectorAll(".tile:not([hidden])")].map((tile) => {
   const { left, top, width, height } = tile.getBoundingClientRect();
