@@ -417,7 +417,9 @@ export class IceLiteAgent implements PathValidator {
   }
 
   #follow(record: PathRecord, now: number): void {
-    this.#wanted = undefined;
+    // A check that left before the client moved may be read after media from where it is now.
+    const saysNothing = record === this.#selected && this.#wanted?.record.claims === 0;
+    if (!saysNothing) this.#wanted = undefined;
     for (const other of this.#paths.all) {
       other.nominated = other === record;
       other.claims = 0;

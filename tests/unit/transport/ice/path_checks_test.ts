@@ -552,6 +552,21 @@ Deno.test("IceLiteAgent follows media from an unknown address once the client an
   assert.equal(world.media, MOBILE.port);
 });
 
+Deno.test("IceLiteAgent follows it though a check is read later that left before, and goes back if asked to", () => {
+  const world = homeWorld();
+  world.mediaFrom(MOBILE);
+  // Checks and media come by different sockets.
+  world.ping(HOME, { useCandidate: true });
+  world.answerAt(MOBILE);
+  assert.equal(world.media, MOBILE.port);
+  for (let i = 0; i < 2; i++) {
+    world.advance(world.ours.agent, PING_MS);
+    world.ping(HOME, { useCandidate: true });
+    world.answerAt(HOME);
+  }
+  assert.equal(world.media, HOME.port, "two checks are no late ones");
+});
+
 Deno.test("IceLiteAgent lets media from somewhere else undo no nomination that waits for its proof", () => {
   const world = homeWorld();
   world.live(HOME, 2 * PING_MS);
