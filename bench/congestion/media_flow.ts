@@ -18,6 +18,7 @@ import {
 import { FEEDBACK_INTERVAL_MS, FeedbackReceiver } from "./feedback_receiver.ts";
 import type { LateThread } from "./late_thread.ts";
 import type { Link } from "./link.ts";
+import { RembReceiver, REPORT_MS } from "./remb_receiver.ts";
 
 /** What produces packets. */
 export interface Source {
@@ -43,6 +44,8 @@ export interface FlowOptions {
   readonly samples?: boolean;
   /** `false`: bursts leave at once. */
   readonly paced?: boolean;
+  /** The receiver tells no arrivals: it says how much it could take, and what was lost. */
+  readonly saysRemb?: boolean;
   /** Whose threads wait for cores; absent: they never do. */
   readonly late?: { readonly sender: LateThread; readonly receiver: LateThread };
 }
@@ -59,6 +62,12 @@ export interface Sample {
   /** Of feedback, sent meanwhile. */
   readonly messages: number;
 }
+
+/** Feedback, how much could be taken and what was lost, or a number of packets that are missing. */
+type Told =
+  | Uint8Array
+  | number
+  | { readonly remb?: number | undefined; readonly lost?: number | undefined };
 
 interface Flying {
   readonly at: number;
@@ -79,6 +88,8 @@ const LEAST_PADDING = 250;
 const WHEEL_MS = 5;
 /** Of a request for packets without numbers. */
 const NACK_BYTES = 16;
+/** Of a report with what could be taken. */
+const REPORT_BYTES = 60;
 /** Bursts leave in turns of the engine. */
 const TURN_MS = 10;
 const REPAIR_BYTES = 1_000;
@@ -101,8 +112,12 @@ export class MediaFlow implements PacedTrack {
   readonly #feedback = new TransportFeedback();
   readonly #flying: Flying[] = [];
   #flyingHead = 0;
-  /** Feedback, or a number of packets that are asked for again. */
-  readonly #messages: { readonly at: number; readonly told: Uint8Array | number }[] = [];
+  /** What the receiver says of the path, or a number of packets that are asked for again. */
+  readonly #messages: { readonly at: number; readonly told: Told }[] = [];
+  readonly #remb = new RembReceiver();
+  #reportAt = REPORT_MS;
+  #reportedPackets = 0;
+  #reportedLost = 0;
   /** Packets without numbers that were lost, and nothing that left later has arrived yet. */
   #missing = 0;
   #sequence = 65_000;
@@ -133,6 +148,7 @@ export class MediaFlow implements PacedTrack {
         samples: options.samples ?? true,
       });
     const { estimate } = this;
+    if (options.saysRemb === true) estimate.isNumbered = false;
     this.#probing = {
       get probe() {
         return estimate.probe;
@@ -190,11 +206,13 @@ export class MediaFlow implements PacedTrack {
   #send(bytes: number, kind: SentKind, track: number, now: number): void {
     const { forward, delayMs } = this.#options;
     const { cluster } = this.#probes;
-    const isNumbered = cluster !== NO_CLUSTER || this.estimate.numbers(now);
+    const { saysRemb = false } = this.#options;
+    const isNumbered = !saysRemb && (cluster !== NO_CLUSTER || this.estimate.numbers(now));
     const sequence = isNumbered ? this.#sequence++ : -1;
-    if (isNumbered) this.estimate.sent(sequence & 0xffff, bytes, kind, cluster, now);
+    if (saysRemb) this.estimate.unnumbered(bytes, now);
+    else if (isNumbered) this.estimate.sent(sequence & 0xffff, bytes, kind, cluster, now);
     else this.estimate.skipped(bytes, now);
-    if (cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
+    if (isNumbered && cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
     this.sentPackets++;
     this.sentBytes += bytes;
     const out = forward.send(bytes, now);
@@ -206,13 +224,27 @@ export class MediaFlow implements PacedTrack {
 
   #receive(now: number): void {
     this.#arrive(now);
+    if (this.#options.saysRemb === true) return this.#say(now);
     if (now < this.#feedbackAt) return;
     this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
     const bytes = this.#receiver.write();
     if (bytes !== undefined) this.#tell(bytes, bytes.length, now);
   }
 
-  #tell(told: Uint8Array | number, length: number, now: number): void {
+  #say(now: number): void {
+    const remb = this.#remb.say(now);
+    let lost: number | undefined;
+    if (now >= this.#reportAt) {
+      this.#reportAt = now + REPORT_MS;
+      const packets = this.sentPackets - this.#reportedPackets;
+      lost = packets === 0 ? 0 : (this.lostPackets - this.#reportedLost) / packets;
+      this.#reportedPackets = this.sentPackets;
+      this.#reportedLost = this.lostPackets;
+    }
+    if (remb !== undefined || lost !== undefined) this.#tell({ remb, lost }, REPORT_BYTES, now);
+  }
+
+  #tell(told: Told, length: number, now: number): void {
     const { back, delayMs } = this.#options;
     const out = back.send(length + FEEDBACK_OVERHEAD, now);
     if (typeof told !== "number") this.#told++;
@@ -227,6 +259,9 @@ export class MediaFlow implements PacedTrack {
       // Arrival is noted by the thread that reads.
       const arrivedAt = this.#options.late ? now : packet.at;
       if (packet.sequence >= 0) this.#receiver.receive(packet.sequence, arrivedAt);
+      if (this.#options.saysRemb === true) {
+        this.#remb.receive(packet.bytes, packet.sentAt, arrivedAt);
+      }
       if (this.#missing > 0) this.#tell(this.#missing, NACK_BYTES, now);
       this.#missing = 0;
       this.#received += packet.bytes;
@@ -248,12 +283,22 @@ export class MediaFlow implements PacedTrack {
         this.#repair(bytes, now);
         continue;
       }
+      if (!(bytes instanceof Uint8Array)) {
+        if (bytes.remb !== undefined) this.estimate.remb(bytes.remb, now);
+        if (bytes.lost !== undefined) this.estimate.report(bytes.lost, now);
+        this.#earnRepairs(REPORT_MS / 2);
+        continue;
+      }
       if (!parseTransportFeedback(bytes, 0, bytes.length, this.#feedback)) throw new Error("bad");
       this.estimate.feedback(this.#feedback, now);
-      const share = this.estimate.bps * REPAIR_SHARE / 8_000;
-      this.#repairBudget = Math.min(this.#repairBudget, 100 * share) + FEEDBACK_INTERVAL_MS * share;
+      this.#earnRepairs(FEEDBACK_INTERVAL_MS);
       this.#repair(this.#countMissing(), now);
     }
+  }
+
+  #earnRepairs(ms: number): void {
+    const share = this.estimate.bps * REPAIR_SHARE / 8_000;
+    this.#repairBudget = Math.min(this.#repairBudget, 100 * share) + ms * share;
   }
 
   #countMissing(): number {

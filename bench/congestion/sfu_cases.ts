@@ -416,6 +416,48 @@ function pausedAndResumed(seed: number): Outcome {
   };
 }
 
+/** Who says how much it could take, and not when packets came: what fits, and all of it after. */
+function rembWidened(seed: number): Outcome {
+  const durationMs = 120_000;
+  const atMs = 60_000;
+  const run = subscriber(seed, {
+    steps: rates([0, 0.5], [atMs / 1_000, 10]),
+    durationMs,
+    tracks: 1,
+    flow: { saysRemb: true },
+  });
+  const wholeS = timeAtS(run, (level) => (level & 3) === ALL_FRAMES, 10_000, atMs);
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: completeS(run, atMs, 1) },
+    gates: [
+      atMost("all layers, s", completeS(run, atMs, 1), 40),
+      atLeast("all frames of some layer, s of 50", wholeS, 25),
+      steadyGate(run, 10_000, atMs),
+      steadyGate(run, atMs + 40_000, durationMs),
+      atMost("frozen, s", run.figures.freezeS, 0),
+    ],
+  };
+}
+
+/** The same on a path that carries everything: nothing it says is a reason to send less. */
+function rembWide(seed: number): Outcome {
+  const durationMs = 60_000;
+  const flow = { saysRemb: true };
+  const run = subscriber(seed, { steps: rates([0, 10]), durationMs, tracks: 1, flow });
+  const topS = timeAtS(run, (level) => level >= TOP_LEVEL, 10_000, durationMs);
+  return {
+    ...run,
+    figures: { ...run.figures, settleS: completeS(run, 0, 1) },
+    gates: [
+      atMost("all layers, s", completeS(run, 0, 1), 12),
+      atLeast("with all layers, s of 50", topS, 45),
+      atMost("padding", run.figures.padding, 0),
+      atMost("frozen, s", run.figures.freezeS, 0),
+    ],
+  };
+}
+
 function lostFeedback(seed: number): Outcome {
   const durationMs = 60_000;
   const back = { lossRate: 0.3, rates: rates([0, 100], [30, 0], [32, 100]), queueMs: 0 };
@@ -491,5 +533,7 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("stalls", "nothing moves for 300 ms every 10 s", stalls),
   caseOf("resume", "nothing wanted for 15 s", pausedAndResumed),
   caseOf("feedback", "30 % of feedback lost, and all for 2 s", lostFeedback),
+  caseOf("remb", "the receiver tells no arrivals: 10 Mbit/s, one track", rembWide),
+  caseOf("remb-widened", "the same, 0.5 → 10 Mbit/s", rembWidened),
   caseOf("tcp", "two subscribers and a TCP transfer", besideTcp),
 ];

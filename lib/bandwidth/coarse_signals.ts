@@ -7,14 +7,13 @@
  * @module
  */
 import type { LimitedBy } from "./estimate_options.ts";
+import { RembSignal } from "./remb_signal.ts";
 
-/** REMB comes about once a second; after five silent seconds it says nothing about now. */
-const STALE_MS = 5_000;
 /** Loss in reports that lowers the rate, and that lets it grow (draft-ietf-rmcat-gcc-02 §6). */
 const HIGH_LOSS = 0.1;
 const LOW_LOSS = 0.02;
 const LOSS_WEIGHT = 0.3;
-/** For each report, which come about once a second; a fall no more often than this, ms. */
+/** For each report, which come about once a second; neither more often than this, ms. */
 const GROWTH = 1.08;
 const FALL_GAP_MS = 900;
 /** A socket is looked at over so long, ms. */
@@ -35,14 +34,14 @@ const TCP_MAX_HOLD_MS = 60_000;
 export class CoarseSignals {
   /** Loss in reports, smoothed, 0–1. */
   lossFraction = 0;
-  /** When one of them fell. */
-  loweredAt = -Infinity;
+  readonly remb = new RembSignal();
+  #loweredAt = -Infinity;
   /** The rate where nobody says anything. */
   #blindBps = 0;
   #rembBps = Infinity;
-  #rembAt = -Infinity;
   #lossBps = Infinity;
   #fellAt = -Infinity;
+  #grewAt = -Infinity;
   #tcpBps = Infinity;
   #tcpAt = -1;
   #tcpQueued = 0;
@@ -50,9 +49,9 @@ export class CoarseSignals {
   #holdUntil = -Infinity;
   #holdMs = TCP_HOLD_MS;
 
-  /** Receiver's word, while it is fresh. */
-  rembBps(now: number): number {
-    return now - this.#rembAt <= STALE_MS ? this.#rembBps : Infinity;
+  /** When one of them fell. */
+  get loweredAt(): number {
+    return Math.max(this.#loweredAt, this.remb.loweredAt);
   }
 
   get lossBps(): number {
@@ -67,30 +66,27 @@ export class CoarseSignals {
     return this.#tcpAt >= 0;
   }
 
-  /** What may be sent while nobody tells when packets came. */
-  bps(now: number): number {
-    const remb = this.rembBps(now);
+  /**
+   * What may be sent while nobody tells when packets came.
+   *
+   * @param mostBps No more is of use.
+   */
+  bps(mostBps: number, now: number): number {
+    const remb = this.#rembBps = this.remb.update(mostBps, now);
     if (remb !== Infinity) return Math.min(remb, this.#lossBps);
     // On TCP the socket alone says how far it goes.
     return Math.min(this.isTcp ? this.#tcpBps : this.#blindBps, this.#lossBps);
   }
 
   /** What keeps it there; on TCP the socket does. */
-  cause(now: number): LimitedBy {
-    const remb = this.rembBps(now);
-    if (this.#lossBps < remb) return "loss";
-    return remb === Infinity ? "start" : "remb";
+  get cause(): LimitedBy {
+    if (this.#lossBps < this.#rembBps) return "loss";
+    return this.#rembBps === Infinity ? "start" : "remb";
   }
 
   /** Begins anew at a rate. */
   restore(bps: number): void {
     this.#blindBps = bps;
-  }
-
-  remb(bps: number, now: number): void {
-    if (bps < this.rembBps(now) * TCP_BETA) this.loweredAt = now;
-    this.#rembBps = bps;
-    this.#rembAt = now;
   }
 
   /**
@@ -102,14 +98,15 @@ export class CoarseSignals {
     this.lossFraction += LOSS_WEIGHT * (fraction - this.lossFraction);
     if (fraction > HIGH_LOSS && now - this.#fellAt >= FALL_GAP_MS) {
       this.#lossBps = currentBps * (1 - fraction / 2);
-      this.#fellAt = this.loweredAt = now;
-    } else if (fraction < LOW_LOSS) this.#lossBps *= GROWTH;
+      this.#fellAt = this.#loweredAt = now;
+    } else if (fraction < LOW_LOSS) this.#grow(mostBps, now);
     if (fraction > 0 || this.#lossBps !== Infinity) return;
     this.#blindBps = Math.max(this.#blindBps, Math.min(this.#blindBps * GROWTH, mostBps));
   }
 
-  sent(bytes: number): void {
+  sent(bytes: number, now: number): void {
     this.#tcpSent += bytes;
+    this.remb.sent(bytes, now);
   }
 
   /**
@@ -149,10 +146,19 @@ export class CoarseSignals {
 
   clear(): void {
     this.lossFraction = 0;
+    this.remb.clear();
     this.#rembBps = this.#lossBps = this.#tcpBps = Infinity;
-    this.#rembAt = this.#fellAt = this.#holdUntil = -Infinity;
+    this.#fellAt = this.#grewAt = this.#holdUntil = -Infinity;
     this.#tcpAt = -1;
     this.#holdMs = TCP_HOLD_MS;
+  }
+
+  /** Reports come for each stream; one of them raises it. Above all that is wanted it is none. */
+  #grow(mostBps: number, now: number): void {
+    if (now - this.#grewAt < FALL_GAP_MS) return;
+    this.#grewAt = now;
+    this.#lossBps *= GROWTH;
+    if (mostBps > 0 && this.#lossBps > mostBps) this.#lossBps = Infinity;
   }
 
   #tcpFell(drainedBps: number, currentBps: number, now: number): void {
@@ -160,6 +166,6 @@ export class CoarseSignals {
     this.#tcpBps = Math.min(this.#tcpBps, base);
     if (now >= this.#holdUntil) this.#holdMs = Math.min(TCP_MAX_HOLD_MS, this.#holdMs * 2);
     this.#holdUntil = now + this.#holdMs;
-    this.loweredAt = now;
+    this.#loweredAt = now;
   }
 }

@@ -34,12 +34,6 @@ import { FATE, type SentKind, SentPackets } from "./sent_packets.ts";
 import { FeedbackSilence } from "./feedback_silence.ts";
 import { QUEUE } from "./trendline.ts";
 
-/** What of an estimate whoever shares it out reads, and tells it. */
-export type SharedEstimate = Pick<
-  SendEstimate,
-  "bps" | "mayRaise" | "lossFraction" | "queueMs" | "limitedBy" | "probedBps" | "setDemand"
->;
-
 /** After a fall nothing is raised for so long, ms. */
 const RAISE_PAUSE_MS = 1_000;
 /** What is left of the rate each second in which nothing is heard of what is sent. */
@@ -73,6 +67,8 @@ const DEMAND_ROOM = 1.2;
 
 /** The estimate of one sending connection. */
 export class SendEstimate {
+  /** Whether the receiver can tell when packets came; else nothing is probed. */
+  isNumbered = true;
   readonly #options: SendEstimateOptions;
   /** What has left with a number, and what became of it. */
   readonly packets: SentPackets = new SentPackets();
@@ -191,6 +187,11 @@ export class SendEstimate {
     this.#sampling.missed(count, now);
   }
 
+  /** A packet left that can never be told of. */
+  unnumbered(bytes: number, now: number): void {
+    if (!this.#silence.isHeard) this.#coarse.sent(bytes, now);
+  }
+
   /** A packet left once more under its number: when it arrives tells nothing any more. */
   sentAgain(sequence16: number): void {
     const slot = this.packets.find(sequence16);
@@ -241,10 +242,10 @@ export class SendEstimate {
     this.#sampling.update(this.#isCalm(now), now);
   }
 
-  /** Receiver estimated maximum bitrate: counts only where there is no transport-wide feedback. */
-  remb(bps: number, now: number): void {
+  /** REMB about the streams of a source: counts only without transport-wide feedback. */
+  remb(bps: number, now: number, source = 0): void {
     if (this.#silence.isHeard || !(bps >= 0)) return;
-    this.#coarse.remb(bps, now);
+    this.#coarse.remb.said(bps, source, now);
     this.#combine(now);
   }
 
@@ -348,7 +349,7 @@ export class SendEstimate {
     this.#leftBytes = 0;
     this.#acked.sent(bytes, this.#leftAt);
     this.#appLimit.sent(bytes, this.#bps, this.#leftAt);
-    this.#coarse.sent(bytes);
+    this.#coarse.sent(bytes, this.#leftAt);
     this.#queue.sent(bytes);
   }
 
@@ -440,8 +441,7 @@ export class SendEstimate {
     if (result.cluster === 0 || this.#plan.probe !== undefined) return;
     const isDecided = result.packets > 0 && result.isDecided;
     if (!isDecided && now < result.lastSentAt + RESULT_MS) return;
-    let bps = Math.min(result.evaluate(this.#ownLoss), this.#plan.targetBps * PROBE_ERROR);
-    if (bps === 0 && !this.#silence.isHeard) bps = Math.min(this.#coarse.rembBps(now), this.#bps);
+    const bps = Math.min(result.evaluate(this.#ownLoss), this.#plan.targetBps * PROBE_ERROR);
     const isClean = this.#loss.averageLoss < CLEAN_LOSS && now - this.#loss.loweredAt >= CLEAN_MS;
     this.#plan.ended(bps, this.rttMs, this.#hasSteps, isClean, this.#appLimit.isLimited, now);
     if (bps > 0 && this.#silence.isHeard) this.#believe(bps, now);
@@ -481,8 +481,8 @@ export class SendEstimate {
       const { trialShare } = this.#queue;
       if (trialShare > 0) bps = Math.min(bps, this.#acked.recentBps * trialShare);
     } else {
-      bps = coarse.bps(now);
-      cause = coarse.cause(now);
+      bps = coarse.bps(this.#demand.idealBps * DEMAND_ROOM, now);
+      cause = coarse.cause;
     }
     // On TCP the socket says how far it goes: nothing is probed, and growth needs no proof.
     if (coarse.isTcp) {
@@ -564,7 +564,7 @@ export class SendEstimate {
   #look(now: number): void {
     this.#lookedAt = now;
     this.#forgetQueue(now);
-    if (this.#result.cluster !== 0 || !this.#mayProbe(now)) return;
+    if (this.#result.cluster !== 0 || !this.isNumbered || !this.#mayProbe(now)) return;
     const isHeld = this.#loss.isLimiting && this.#loss.averageLoss >= SMALL_LOSS;
     const most = Math.min(this.#options.maxBps, isHeld ? this.#bps * LOSS_PROBE : Infinity);
     const { baseBps, nextBps, idealBps } = this.#demand;

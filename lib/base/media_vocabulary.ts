@@ -163,6 +163,11 @@ export interface SendSection {
   readonly isEncrypted?: boolean;
 }
 
+/** Whether what is sent in a section has numbers by which the receiver tells when it came. */
+export function hasTransportNumbers({ extensions }: Pick<SendSection, "extensions">): boolean {
+  return extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
+}
+
 /** What a subscriber wants of one track, after permissions and settings. */
 export interface LayerTarget {
   /** `false` forwards nothing (muted by the subscriber). */

@@ -37,6 +37,8 @@ export interface SendHistory {
   numbers(now: number): boolean;
   /** A packet left that has none, because it was not to; arguments as of {@linkcode sent}. */
   skipped(bytes: number, now: number): void;
+  /** A packet left that has none, because its receiver knows no such numbers. */
+  unnumbered(bytes: number, now: number): void;
   /**
    * A packet left.
    *

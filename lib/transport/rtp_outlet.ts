@@ -81,6 +81,7 @@ export class RtpOutlet implements PacketSink {
       history.sent(transportSequence, sealed, packet.packetKind, now);
       if (packet.packetKind === PACKET_KIND.media) history.sentMedia?.(transportSequence, packet);
     } else if (transportSequence === SKIPPED) this.history?.skipped(sealed, now);
+    else this.history?.unnumbered(sealed, now);
   }
 
   outdate(ssrc: number): boolean {

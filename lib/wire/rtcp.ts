@@ -74,8 +74,13 @@ export interface RtcpHandler {
   pictureLoss(mediaSsrc: number): void;
   /** Full intra request (RFC 5104 §4.3.1) for one stream. */
   fullIntra(mediaSsrc: number): void;
-  /** Receiver estimated maximum bitrate in bit/s, for all the streams of the connection. */
-  remb(bitrateBps: number): void;
+  /**
+   * Receiver estimated maximum bitrate in bit/s: for all streams of the connection, or by receivers
+   * that know no others for those of one track.
+   *
+   * @param ssrc The first of the streams that it names; 0 if it names none.
+   */
+  remb(bitrateBps: number, ssrc: number): void;
   /** A whole transport-cc feedback packet, header included, for `transport_cc.ts`. */
   transportCc(bytes: Uint8Array, offset: number, length: number): void;
   /** Receiver reference time (RFC 3611 §4.4), which asks for a DLRR answer. */
@@ -226,7 +231,8 @@ function readPayloadFeedback(
     if (readUint32(bytes, at + 12) !== REMB_IDENTIFIER) return true;
     const exponent = bytes[at + 17]! >> 2;
     const mantissa = ((bytes[at + 17]! & 0x03) << 16) | readUint16(bytes, at + 18);
-    handler.remb(mantissa * 2 ** exponent);
+    const namesStream = bytes[at + 16]! > 0 && at + 24 <= end;
+    handler.remb(mantissa * 2 ** exponent, namesStream ? readUint32(bytes, at + 20) : 0);
   }
   return true;
 }

@@ -35,8 +35,8 @@ class CheckingHandler implements RtcpHandler {
     assert.ok(count <= this.bytes.length / 4 * 17, "no more than the packet has room for");
   }
 
-  remb(bps: number): void {
-    this.#count("remb");
+  remb(bps: number, ssrc: number): void {
+    this.#unsigned("remb", ssrc);
     assert.ok(bps >= 0 && Number.isFinite(bps));
   }
 

@@ -31,6 +31,24 @@ Deno.test("SendingSide sends what a bottleneck carries, and goes up again when i
   assert.ok(world.estimate.lossFraction < 0.1, `${world.estimate.lossFraction}`);
 });
 
+Deno.test("SendingSide sends who only says how much it takes what fits, all where there is room, and no padding", () => {
+  const world = new BottleneckWorld({ saysRemb: true, audio: true, temporal: true });
+  world.run(30_000);
+  assert.equal(layerOf(world), 2, "half as much again as it is sent is no limit");
+  world.link.rateBps = 500_000;
+  world.run(10_000);
+  world.begin();
+  world.run(30_000);
+  assert.ok(layerOf(world)! < 2, `${layerOf(world)}`);
+  assert.ok(world.spatial.length <= 6, `${world.spatial}`);
+  assert.ok(world.heard >= 0.95 * 30_000 / 20, `${world.heard} frames of sound`);
+  assert.ok(world.arrivedBytes * 8 / 30 > 250_000, `${world.arrivedBytes * 8 / 30}`);
+  world.link.rateBps = 10_000_000;
+  world.run(40_000);
+  assert.equal(layerOf(world), 2, `the whole picture: ${world.estimate.bps}`);
+  assert.equal(world.sink.sentBytes[PACKET_KIND.padding], 0, "nothing would be learnt by it");
+});
+
 Deno.test("SendingSide makes no storm of 20 % loss: each packet is sent again about as often as it is lost", () => {
   const world = new BottleneckWorld();
   world.link.loss = 0.2;

@@ -90,6 +90,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
   /** The subscriber tells of this path when packets came. */
   #isTold = false;
   #hasVideo = false;
+  #isNumbered = false;
   #rttMs = -1;
   /** When the queue is looked at next; `Infinity` while the path is no TCP connection. */
   #queueAt = Infinity;
@@ -123,8 +124,14 @@ export class ConnectionEstimate implements SendHistory, Departing {
     return this.#probes.cluster !== NO_CLUSTER;
   }
 
-  /** Whether the connection sends video now: only then anything is numbered and timed. */
-  setVideo(hasVideo: boolean, now: number): void {
+  /**
+   * Whether the connection sends video now: only then anything is numbered and timed.
+   *
+   * @param isNumbered The client can say when its packets came.
+   */
+  setVideo(hasVideo: boolean, now: number, isNumbered = true): void {
+    if (hasVideo && isNumbered) this.#isNumbered = true;
+    if (this.#estimate !== undefined) this.#estimate.isNumbered = this.#isNumbered;
     if (hasVideo === this.#hasVideo) return;
     this.#hasVideo = hasVideo;
     if (!hasVideo) {
@@ -133,6 +140,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
     }
     if (this.#estimate === undefined) {
       this.#estimate = new SendEstimate(SAMPLED_ESTIMATE, () => this.#restsUntil = -Infinity);
+      this.#estimate.isNumbered = this.#isNumbered;
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
     }
     this.#world.outlet.history = this;
@@ -154,6 +162,10 @@ export class ConnectionEstimate implements SendHistory, Departing {
     }
     this.#skippedBytes += bytes;
     this.#skippedPackets++;
+  }
+
+  unnumbered(bytes: number, now: number): void {
+    this.#estimate!.unnumbered(bytes, now);
   }
 
   sent(sequence: number, bytes: number, kind: PacketKind, now: number): void {
@@ -197,8 +209,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
   }
 
   /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */
-  receiveRemb(bitrateBps: number, now: number): void {
-    this.#informed?.remb(bitrateBps, now);
+  receiveRemb(bitrateBps: number, ssrc: number, now: number): void {
+    this.#informed?.remb(bitrateBps, now, ssrc);
     this.#changed(now);
   }
 

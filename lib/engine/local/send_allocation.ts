@@ -14,9 +14,13 @@
  */
 import { AllocatedTrack, Allocation, PAUSED, ROOM } from "../../bandwidth/allocation.ts";
 import { AudioFirst, AudioNeeds } from "../../bandwidth/audio_first.ts";
-import type { SharedEstimate } from "../../bandwidth/send_estimate.ts";
+import type { SharedEstimate } from "../../bandwidth/shared_estimate.ts";
 import type { DownTrackId } from "../../base/ids.ts";
-import { EXTENSION_URI, type LayerTarget, type SendSection } from "../../base/media_vocabulary.ts";
+import {
+  hasTransportNumbers,
+  type LayerTarget,
+  type SendSection,
+} from "../../base/media_vocabulary.ts";
 import { NOTHING_ALLOWED } from "../../media/down/layer_limit.ts";
 import type { DownTrack } from "../../media/down/down_track.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
@@ -113,7 +117,7 @@ export class SendAllocation {
   ): void {
     if (!this.#rules.enabled) return;
     const share = section.kind === "video" ? new AllocatedTrack() : undefined;
-    const isNumbered = section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
+    const isNumbered = hasTransportNumbers(section);
     const isCopied = takesCopies(section);
     this.#sharers.set(id, { track, upTrack, share, isNumbered, isCopied, isPaused: false });
     this.#isStale = true;

@@ -5,7 +5,12 @@
  * @module
  */
 import type { DownTrackId, UpTrackId } from "../../base/ids.ts";
-import type { LayerTarget, SendSection, SpatialLayer } from "../../base/media_vocabulary.ts";
+import {
+  hasTransportNumbers,
+  type LayerTarget,
+  type SendSection,
+  type SpatialLayer,
+} from "../../base/media_vocabulary.ts";
 import type { PacketSink, SendHistory } from "../../base/packet_sink.ts";
 import type { Random } from "../../base/platform.ts";
 import { DownTrack } from "../../media/down/down_track.ts";
@@ -180,7 +185,9 @@ export class SendingSide {
     this.#sent.set(id, sent);
     this.#bySsrc.set(section.ssrc, sent);
     timed(sent.reportAt);
-    if (section.kind === "video" && this.#congestion.enabled) this.bandwidth.setVideo(true, now);
+    if (section.kind === "video" && this.#congestion.enabled) {
+      this.bandwidth.setVideo(true, now, hasTransportNumbers(section));
+    }
     this.#allocation.add(id, track, upTrack, section, target);
     this.#share(now);
     this.#attach(sent, now);
@@ -284,9 +291,9 @@ export class SendingSide {
     else if (this.bandwidth.receiveFractionLost(block.fractionLost, now)) this.#share(now);
   }
 
-  /** Receiver estimated maximum bitrate. */
-  receiveRemb(bitrateBps: number, now: number): void {
-    this.bandwidth.receiveRemb(bitrateBps, now);
+  /** Receiver estimated maximum bitrate, and a stream that it is about. */
+  receiveRemb(bitrateBps: number, ssrc: number, now: number): void {
+    this.bandwidth.receiveRemb(bitrateBps, ssrc, now);
     this.#share(now);
   }
 

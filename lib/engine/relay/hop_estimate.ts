@@ -11,7 +11,8 @@
  */
 import { HOP_ESTIMATE, type LimitedBy } from "../../bandwidth/estimate_options.ts";
 import { ProbeSender } from "../../bandwidth/probe_sender.ts";
-import { SendEstimate, type SharedEstimate } from "../../bandwidth/send_estimate.ts";
+import { SendEstimate } from "../../bandwidth/send_estimate.ts";
+import type { SharedEstimate } from "../../bandwidth/shared_estimate.ts";
 import { SENT } from "../../bandwidth/sent_packets.ts";
 import { NO_CLUSTER } from "../../base/packet_sink.ts";
 import { TransportFeedback } from "../../wire/transport_cc.ts";

@@ -14,7 +14,7 @@ import {
   type PacketSink,
 } from "../../base/packet_sink.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
-import { EXTENSION_URI } from "../../base/media_vocabulary.ts";
+import { hasTransportNumbers } from "../../base/media_vocabulary.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
 import type { DownTrackOptions } from "./down_track_options.ts";
 import { DROP, type DropReason } from "../layer/drop_reason.ts";
@@ -91,7 +91,7 @@ export class DownTrackOutput implements PacedTrack {
     this.fec = section.fecSsrc === undefined
       ? undefined
       : new FecSender(section.fecSsrc, options, extensions, first);
-    this.#isTold = section.extensions.some(({ uri }) => uri === EXTENSION_URI.transportCc);
+    this.#isTold = hasTransportNumbers(section);
     this.#losses = options.losses;
     this.#pacer = section.kind === "video" ? pacer : undefined;
     const { playoutDelay } = section;

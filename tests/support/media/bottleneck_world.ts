@@ -28,6 +28,7 @@ import { codec, publishedTrack, viewOf, vp8Payload } from "./forwarding_fixtures
 import { redundantPayload } from "./redundant_payload.ts";
 import { rtpPacket } from "./rtp_packets.ts";
 import { testSendingSide } from "./test_sending_side.ts";
+import { RembReceiver } from "../../../bench/congestion/remb_receiver.ts";
 import { NarrowLink } from "../virtual/narrow_link.ts";
 import { SeededRandom } from "../virtual/seeded_random.ts";
 
@@ -59,12 +60,15 @@ export interface BottleneckOptions {
   readonly audioReportMs?: number;
   /** The subscriber takes no retransmission; it does if this is absent. */
   readonly hasRtx?: boolean;
+  /** The subscriber tells no arrivals: it says how much it could take, and what was lost. */
+  readonly saysRemb?: boolean;
   /** Video may be paused for want of bandwidth. */
   readonly allowPause?: boolean;
 }
 
 interface Arrival {
   readonly at: number;
+  readonly sentAt: number;
   /** Of audio, its own 16-bit number and the frames in it; else -1. */
   readonly audio: number;
   readonly frames: number;
@@ -107,11 +111,12 @@ class LinkSink implements PacketSink {
     if (packet.transportSequence >= 0) {
       this.history?.sent(packet.transportSequence, bytes, packet.packetKind, now);
     } else if (packet.transportSequence === SKIPPED) this.history?.skipped(bytes, now);
+    else this.history?.unnumbered(bytes, now);
     const at = this.link.arrival(bytes, now);
     if (at === undefined) return;
     const media = packet.ssrc === SSRC ? packet.sequence & 0xffff : packet.originalSequence ?? -1;
     const { transportSequence: transport, packetKind: kind } = packet;
-    this.flying.push({ at, audio, frames, transport, media, kind, bytes });
+    this.flying.push({ at, sentAt: now, audio, frames, transport, media, kind, bytes });
   }
 
   nextTransportSequence(now: number): number {
@@ -143,6 +148,7 @@ export class BottleneckWorld {
   #voiceNumber = 0;
   #heardNumber = -1;
   readonly #feedback = new TransportFeedbackRecorder();
+  readonly #remb = new RembReceiver();
   readonly #report = new TransportFeedback();
   readonly #heardOnce = new Set<number>();
   readonly #wantsKey = new Set<number>([0, 1, 2]);
@@ -183,7 +189,7 @@ export class BottleneckWorld {
           { ...codec("video/VP8", 96, hasRtx ? 97 : undefined), feedback: ["transport-cc"] },
           codec(FLEXFEC_MIME, 49),
         ],
-        extensions: [{ id: 5, uri: EXTENSION_URI.transportCc }],
+        extensions: options.saysRemb === true ? [] : [{ id: 5, uri: EXTENSION_URI.transportCc }],
       },
       { enabled: true, maxSpatial: 2, maxTemporal: 3 },
       this.now,
@@ -205,7 +211,7 @@ export class BottleneckWorld {
         ssrc: AUDIO_SSRC,
         cname: "c",
         codecs: [RED, OPUS],
-        extensions: this.#options.isAudioUncounted === true
+        extensions: this.#options.isAudioUncounted === true || this.#options.saysRemb === true
           ? []
           : [{ id: 5, uri: EXTENSION_URI.transportCc }],
       },
@@ -243,9 +249,15 @@ export class BottleneckWorld {
     }
     const { audioReportMs } = this.#options;
     if (audioReportMs !== undefined && now % audioReportMs === 0) this.#reportAudio();
+    if (this.#options.saysRemb === true) this.#say(now);
     if (now % 20 === 0) this.#ask(now);
     while (this.#asked.length > 0 && this.#asked[0]!.at <= now) this.#asked.shift()!.run();
     if (now % 10 === 0 && now >= this.side.nextWakeAt()) this.side.tick(now);
+  }
+
+  #say(now: number): void {
+    const bps = this.#remb.say(now);
+    if (bps !== undefined) this.#later(() => this.side.receiveRemb(bps, SSRC, this.now));
   }
 
   #speak(now: number): void {
@@ -280,8 +292,11 @@ export class BottleneckWorld {
     }
   }
 
-  #arrived({ transport, media, kind, bytes, at, audio, frames }: Arrival, now: number): void {
+  #arrived(arrival: Arrival, now: number): void {
+    const { transport, media, kind, bytes, at, audio, frames } = arrival;
     if (audio >= 0) this.#hear(audio, frames);
+    // Receivers reckon it for videos alone.
+    else this.#remb.receive(bytes, arrival.sentAt, at);
     if (transport >= 0) this.#feedback.record(transport, Math.round(at * 1_000), false, now);
     this.arrivedBytes += bytes;
     if (kind === PACKET_KIND.repair) this.repairs++;

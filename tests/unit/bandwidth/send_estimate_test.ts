@@ -183,14 +183,41 @@ Deno.test("SendEstimate asks for another probe where one could not be sent, whil
 
 Deno.test("SendEstimate follows REMB where there is no transport-wide feedback, and only there", () => {
   const talk = new Conversation();
-  talk.estimate.remb(700_000, 0);
-  assert.equal(talk.estimate.bps, 700_000);
+  for (const end = talk.now + 3_000; talk.now < end; talk.now += 100) {
+    talk.estimate.unnumbered(12_500, talk.now);
+    talk.estimate.remb(700_000, talk.now);
+  }
+  assert.equal(talk.estimate.bps, 700_000, "less than is sent");
   assert.equal(talk.estimate.limitedBy, "remb");
-  talk.estimate.remb(Number.NaN, 0);
+  talk.estimate.remb(Number.NaN, talk.now);
   assert.equal(talk.estimate.bps, 700_000);
   talk.talk(1_000, 900_000, (at) => at + 20);
   talk.estimate.remb(100_000, talk.now);
   assert.ok(talk.estimate.bps > 900_000);
+});
+
+Deno.test("SendEstimate probes nothing where nobody can tell what became of it", () => {
+  const { estimate } = new Conversation();
+  estimate.isNumbered = false;
+  estimate.setDemand(100_000, 3_000_000, 0, 1_000_000);
+  for (let now = 0; now < 20_000; now += 100) {
+    estimate.tick(now);
+    assert.equal(estimate.probe, undefined);
+  }
+});
+
+Deno.test("SendEstimate forgets loss in reports when more than what is wanted is carried again", () => {
+  const estimate = new SendEstimate(OPTIONS);
+  estimate.setDemand(100_000, 2_000_000, 0);
+  estimate.report(0.3, 0);
+  let now = 0;
+  for (; now <= 60_000; now += 200) estimate.report(0, now);
+  assert.ok(estimate.bps >= 2_000_000, `${estimate.bps}`);
+  assert.notEqual(estimate.limitedBy, "loss");
+  estimate.report(0.3, now);
+  const fallen = estimate.bps;
+  for (let stream = 0; stream < 10; stream++) estimate.report(0, now + stream);
+  assert.ok(estimate.bps <= fallen * 1.08 + 1, "once a second, however many streams");
 });
 
 Deno.test("SendEstimate lowers the rate by loss in reports where nothing else is known", () => {

@@ -41,8 +41,8 @@ class Recorder implements RtcpHandler {
   fullIntra(media: number) {
     this.seen.push(`fir ${media}`);
   }
-  remb(bps: number) {
-    this.seen.push(`remb ${bps}`);
+  remb(bps: number, ssrc: number) {
+    this.seen.push(`remb ${bps} ${ssrc}`);
   }
   transportCc(_bytes: Uint8Array, offset: number, length: number) {
     this.seen.push(`twcc ${offset} ${length}`);
@@ -113,7 +113,7 @@ Deno.test("RtcpReader.read() understands what another implementation wrote", () 
       `block 12 13 64 5 65540 9 ${0x7e808000} 65536`,
       "nack 21 65534,65535,3",
       "pli 22",
-      "remb 1500000",
+      "remb 1500000 21",
     ],
   });
 });

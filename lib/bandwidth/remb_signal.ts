@@ -1,0 +1,161 @@
+/**
+ * What receivers say that they could take (REMB, draft-alvestrand-rmcat-remb-03), where they do not
+ * tell when packets came.
+ *
+ * They reckon it by what comes, and end at half as much again: of what is not sent it says nothing.
+ * So it is no limit by itself. What is less than is sent, and stays so, is: then it is followed, and
+ * after a pause more is tried, as nothing else could show that there is more.
+ *
+ * Contract: a rate, `Infinity` until something was too much. Nothing allocates.
+ *
+ * @module
+ */
+
+/** It comes once or twice a second; after five silent seconds it says nothing about now. */
+const STALE_MS = 5_000;
+/** Receivers that say it for each video apart are added up, so many at most. */
+const SOURCES = 32;
+/** What is sent is measured over so long at least, ms. */
+const MEASURE_MS = 400;
+/** They count neither headers nor sound, so a little less than is sent is all of it. */
+const ENOUGH = 0.9;
+/** Less has to stay for so long, ms: it was a moment's otherwise, or grows with what is sent… */
+const STAYS_MS = 1_200;
+const RISES = 1.02;
+/** …unless it falls so deep below what was said before, and what is sent. */
+const COLLAPSE = 0.6;
+/** How fast more is tried. */
+const GROWTH_PER_S = 1.2;
+/** Pause after it was too much, ms, doubled while that comes again. */
+const HOLD_MS = 6_000;
+const MOST_HOLD_MS = 30_000;
+/** Who was left alone for so many pauses begins with the first one. */
+const FORGETS = 3;
+
+/** The signal of one path. */
+export class RembSignal {
+  /** When it was too much the last time. */
+  loweredAt = -Infinity;
+  readonly #sources = new Uint32Array(SOURCES);
+  readonly #said = new Float64Array(SOURCES);
+  readonly #saidAt = new Float64Array(SOURCES).fill(-Infinity);
+  #bps = Infinity;
+  #heardAt = -Infinity;
+  /** Sent since then, bytes, and the rate before, bits/s. */
+  #bytes = 0;
+  #measuredAt = -1;
+  #sentBps = 0;
+  #totalBps = 0;
+  /** Since when it is less than is sent, and what it was then; -1: it is enough. */
+  #lowAt = -1;
+  #lowBps = 0;
+  #grownAt = -Infinity;
+  #holdUntil = -Infinity;
+  #holdMs = HOLD_MS / 2;
+
+  /** Whether anything was said lately. */
+  isHeard(now: number): boolean {
+    return now - this.#heardAt <= STALE_MS;
+  }
+
+  sent(bytes: number, now: number): void {
+    if (this.#measuredAt < 0) this.#measuredAt = now;
+    this.#bytes += bytes;
+  }
+
+  /**
+   * Somebody says how much could be taken.
+   *
+   * @param source Whose streams it is about; those of different sources are about different ones.
+   */
+  said(bps: number, source: number, now: number): void {
+    const wasHeard = this.isHeard(now);
+    this.#heardAt = now;
+    this.#note(bps, source, now);
+    const elapsed = now - this.#measuredAt;
+    if (this.#measuredAt >= 0 && elapsed >= MEASURE_MS) {
+      this.#sentBps = this.#bytes * 8_000 / elapsed;
+      this.#bytes = 0;
+      this.#measuredAt = now;
+    }
+    this.#judge(this.#total(now), wasHeard, now);
+  }
+
+  /**
+   * What may be sent.
+   *
+   * @param mostBps No more is of use.
+   */
+  update(mostBps: number, now: number): number {
+    const elapsedS = Math.min(1, Math.max(0, now - this.#grownAt) / 1_000);
+    this.#grownAt = now;
+    // (Without anything to compare it with what was too much is tried, too.)
+    const isLow = this.#lowAt >= 0 && this.isHeard(now);
+    if (this.#bps === Infinity || isLow || now < this.#holdUntil) return this.#bps;
+    if (this.#bps < mostBps) this.#bps = Math.min(mostBps, this.#bps * GROWTH_PER_S ** elapsedS);
+    return this.#bps;
+  }
+
+  clear(): void {
+    this.#saidAt.fill(-Infinity);
+    this.#bps = Infinity;
+    this.loweredAt =
+      this.#heardAt =
+      this.#grownAt =
+      this.#holdUntil =
+        -Infinity;
+    this.#bytes = this.#sentBps = this.#totalBps = 0;
+    this.#measuredAt = this.#lowAt = -1;
+    this.#holdMs = HOLD_MS / 2;
+  }
+
+  #note(bps: number, source: number, now: number): void {
+    let slot = 0;
+    for (let i = 0; i < SOURCES; i++) {
+      if (this.#saidAt[i]! > -Infinity && this.#sources[i] === source) {
+        slot = i;
+        break;
+      }
+      if (this.#saidAt[i]! < this.#saidAt[slot]!) slot = i;
+    }
+    this.#sources[slot] = source;
+    this.#said[slot] = bps;
+    this.#saidAt[slot] = now;
+  }
+
+  #total(now: number): number {
+    let total = 0;
+    for (let i = 0; i < SOURCES; i++) {
+      if (now - this.#saidAt[i]! <= STALE_MS) total += this.#said[i]!;
+    }
+    return total;
+  }
+
+  #judge(total: number, wasHeard: boolean, now: number): void {
+    const before = wasHeard ? this.#totalBps : Infinity;
+    this.#totalBps = total;
+    if (total >= this.#sentBps * ENOUGH) {
+      this.#lowAt = -1;
+      // As much as it says it takes as well.
+      if (now >= this.#holdUntil) this.#bps = Math.max(this.#bps, total);
+      return;
+    }
+    const isCollapse = total < COLLAPSE * Math.min(before, this.#sentBps);
+    if (this.#lowAt < 0 || total > this.#lowBps * RISES) {
+      this.#lowAt = now;
+      this.#lowBps = total;
+    }
+    if (isCollapse || now - this.#lowAt >= STAYS_MS) this.#fall(total, now);
+  }
+
+  #fall(total: number, now: number): void {
+    if (total >= this.#bps) return;
+    const isAgain = now >= this.#holdUntil;
+    if (now - this.#holdUntil > FORGETS * this.#holdMs) this.#holdMs = HOLD_MS / 2;
+    if (isAgain) this.#holdMs = Math.min(MOST_HOLD_MS, this.#holdMs * 2);
+    this.#bps = total;
+    this.#holdUntil = now + this.#holdMs;
+    this.loweredAt = now;
+    this.#lowAt = -1;
+  }
+}
