@@ -3,8 +3,8 @@
  * tell when packets came.
  *
  * They reckon it by what comes, and end at half as much again: of what is not sent it says nothing.
- * So it is no limit by itself. What is less than is sent, and stays so, is: then it is followed, and
- * after a pause more is tried, as nothing else could show that there is more.
+ * So it is no limit by itself. What is less than is sent, and stays so, is: then it is followed,
+ * and after a pause more is tried, as nothing else could show that there is more.
  *
  * Contract: a rate, `Infinity` until something was too much. Nothing allocates.
  *
@@ -24,6 +24,10 @@ const STAYS_MS = 1_200;
 const RISES = 1.02;
 /** …unless it falls so deep below what was said before, and what is sent. */
 const COLLAPSE = 0.6;
+/** Growth takes longer: who says so much more at once has found what comes through a full path. */
+const LEAPS = 1.1;
+/** Having followed, what is said once more is no news; so much less is. */
+const LESS = 0.95;
 /** How fast more is tried. */
 const GROWTH_PER_S = 1.2;
 /** Pause after it was too much, ms, doubled while that comes again. */
@@ -49,6 +53,8 @@ export class RembSignal {
   /** Since when it is less than is sent, and what it was then; -1: it is enough. */
   #lowAt = -1;
   #lowBps = 0;
+  /** What was followed, as it has grown since; it has to be other than that to be news. */
+  #knownBps = Infinity;
   #grownAt = -Infinity;
   #holdUntil = -Infinity;
   #holdMs = HOLD_MS / 2;
@@ -104,6 +110,7 @@ export class RembSignal {
       this.#grownAt =
       this.#holdUntil =
         -Infinity;
+    this.#knownBps = Infinity;
     this.#bytes = this.#sentBps = this.#totalBps = 0;
     this.#measuredAt = this.#lowAt = -1;
     this.#holdMs = HOLD_MS / 2;
@@ -136,19 +143,27 @@ export class RembSignal {
     this.#totalBps = total;
     if (total >= this.#sentBps * ENOUGH) {
       this.#lowAt = -1;
+      this.#knownBps = Infinity;
       // As much as it says it takes as well.
       if (now >= this.#holdUntil) this.#bps = Math.max(this.#bps, total);
       return;
     }
+    const isLeap = total > before * LEAPS;
+    if (this.#lowAt < 0 && !isLeap && total >= this.#knownBps * LESS) {
+      this.#knownBps = Math.max(this.#knownBps, total);
+      return;
+    }
     const isCollapse = total < COLLAPSE * Math.min(before, this.#sentBps);
-    if (this.#lowAt < 0 || total > this.#lowBps * RISES) {
+    if (this.#lowAt < 0 || isLeap || total > this.#lowBps * RISES) {
       this.#lowAt = now;
       this.#lowBps = total;
     }
-    if (isCollapse || now - this.#lowAt >= STAYS_MS) this.#fall(total, now);
+    if (isCollapse || now - this.#lowAt >= STAYS_MS) this.#follow(total, now);
   }
 
-  #fall(total: number, now: number): void {
+  #follow(total: number, now: number): void {
+    this.#knownBps = total;
+    this.#lowAt = -1;
     if (total >= this.#bps) return;
     const isAgain = now >= this.#holdUntil;
     if (now - this.#holdUntil > FORGETS * this.#holdMs) this.#holdMs = HOLD_MS / 2;
@@ -156,6 +171,5 @@ export class RembSignal {
     this.#bps = total;
     this.#holdUntil = now + this.#holdMs;
     this.loweredAt = now;
-    this.#lowAt = -1;
   }
 }

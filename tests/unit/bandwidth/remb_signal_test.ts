@@ -69,6 +69,18 @@ Deno.test("RembSignal tries more after a pause, which is longer each time that i
   assert.ok(pauses[0]! < 10_000 && pauses.at(-1)! > 20_000 && pauses.at(-1)! < 40_000, `${pauses}`);
 });
 
+Deno.test("RembSignal tries more though a receiver says the same for ever, until it says less, or finds what comes", () => {
+  for (const says of [180_000, 300_000]) {
+    const talk = new Talk();
+    talk.run(3_000, 500_000, () => 200_000);
+    assert.equal(talk.bps, 200_000);
+    talk.run(12_000, 260_000, () => 200_000);
+    assert.ok(talk.bps > 350_000, `${talk.bps}`);
+    talk.run(2_600, 400_000, () => says);
+    assert.equal(talk.bps, says);
+  }
+});
+
 Deno.test("RembSignal tries more while nothing is said at all, and no more than is of use", () => {
   const talk = new Talk();
   talk.run(3_000, 500_000, () => 100_000);
@@ -84,7 +96,7 @@ Deno.test("RembSignal adds up what receivers say of their videos apart, and forg
     talk.run(1_000, 600_000, () => undefined);
   }
   assert.equal(talk.bps, Infinity, "three times as much as each of them says");
-  talk.run(12_000, 600_000, () => 250_000, 1);
+  talk.run(8_000, 600_000, () => 250_000, 1);
   assert.equal(talk.bps, 250_000, "one says it, of all");
 });
 
