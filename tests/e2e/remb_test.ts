@@ -31,17 +31,19 @@ const path = (rateBps: number): PathCondition => ({
 });
 const WIDE = path(10_000_000);
 const NARROW = path(500_000);
-/** Until what is too much was left. */
+/** Its first words are of what came in the first seconds. */
 const SETTLE_MS = 10_000;
-const STEADY_MS = 15_000;
-/** A step up is tried after a pause, and what one pause showed to be too much after a longer one. */
-const WHOLE_MS = 60_000;
+/**
+ * A step up is tried after a pause. Besides, aiortc asks for what is missing once, and is shown
+ * nothing behind it until 128 packets more have come.
+ */
+const PATIENCE_MS = 90_000;
 
 /** What the program says. */
 type Event =
   | { readonly event: "answered" | "left"; readonly status: number }
   | { readonly event: "connection"; readonly state: string }
-  | { readonly event: "seen"; readonly height: number; readonly frames: number };
+  | { readonly event: "seen"; readonly height: number };
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -62,33 +64,28 @@ endToEndTest(
     const viewer = await pythonPeer("aiortc_whep.py", server.httpUrl, token);
     const [program, ...args] = paths.command(0, viewer.program, ...(viewer.args ?? []));
     await using eye = new PeerProcess<Event>("eye", { program: program!, args });
-    const seen = () => eye.all("seen");
-    /** Waits until it has been shown the whole picture. */
-    const whole = async (what: string) => {
-      const from = seen().length;
+    /** Waits for a picture of such a height. */
+    const shown = async (what: string, isSuch: (height: number) => boolean) => {
+      const from = eye.all("seen").length;
       const startedAt = performance.now();
-      const isWhole = () => seen().slice(from).some(({ height }) => height === CAMERA.height);
-      while (!isWhole()) {
-        const waited = performance.now() - startedAt;
-        assert.ok(waited < WHOLE_MS, `${what}: ${JSON.stringify(seen().slice(from))}`);
+      const seen = () => eye.all("seen").slice(from);
+      while (!seen().some(({ height }) => isSuch(height))) {
+        assert.ok(
+          performance.now() - startedAt < PATIENCE_MS,
+          `${what}: ${JSON.stringify(seen())}`,
+        );
         await pause(500);
       }
-      console.log(`${what}: whole after ${Math.round(performance.now() - startedAt)} ms`);
+      console.log(`${what} after ${Math.round(performance.now() - startedAt)} ms`);
     };
+    const whole = (what: string) => shown(what, (height) => height === CAMERA.height);
     await eye.event("connection", ({ state }) => state === "connected");
-    await whole("wide");
+    await whole("the whole picture on a wide path");
     await pause(SETTLE_MS);
-    await whole("still wide");
+    await whole("the whole picture still");
     await paths.set(0, NARROW);
-    await pause(SETTLE_MS);
-    const before = seen().at(-1)!;
-    await pause(STEADY_MS);
-    const after = seen().at(-1)!;
-    const fps = (after.frames - before.frames) * 1_000 / STEADY_MS;
-    console.log(`narrow: ${after.height} lines, ${fps.toFixed(1)} frames a second`);
-    assert.ok(after.height < CAMERA.height, JSON.stringify(after));
-    assert.ok(fps > CAMERA.fps / 2, JSON.stringify({ before, after }));
+    await shown("a smaller picture behind 500 kbit/s", (height) => height < CAMERA.height);
     await paths.set(0, WIDE);
-    await whole("wide again");
+    await whole("the whole picture again");
   },
 );

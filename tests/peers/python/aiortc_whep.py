@@ -1,7 +1,7 @@
 """A WHEP viewer on aiortc, with its own defaults: aiortc_whep.py <http://host:port> <token>.
 
-Tells every second the mean colour of the picture's corner, its height, how many there were, and how
-loud the sound was at most.
+Tells every second the mean colour of the picture's corner, its height, and how loud the sound was at
+most.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Seen:
     """What was received last."""
 
     def __init__(self):
-        self.color, self.height, self.frames, self.sound = None, 0, 0, 0
+        self.color, self.sound = None, 0
         self.told = 0.0
 
     async def watch(self, track):
@@ -33,19 +33,10 @@ class Seen:
                 return
             if track.kind == "audio":
                 self.sound = max(self.sound, int(numpy.abs(frame.to_ndarray()).max()))
-                continue
-            self.frames += 1
-            self.height = frame.height
-            if self.is_due():
+            elif self.is_due():
                 corner = frame.to_ndarray(format="rgb24")[:CORNER, :CORNER]
                 self.color = [int(part) for part in corner.mean(axis=(0, 1))]
-                common.tell(
-                    "seen",
-                    color=self.color,
-                    height=self.height,
-                    frames=self.frames,
-                    sound=self.sound,
-                )
+                common.tell("seen", color=self.color, height=frame.height, sound=self.sound)
 
     def is_due(self):
         now = time.monotonic()
