@@ -10,6 +10,8 @@ const BACK_OFF_MS = 3_000;
 const BACK_OFF_STEP_MS = 1_000;
 /** Where nothing was sent for so long no queue stays, ms. */
 const QUIET_MS = 1_000;
+/** Who has answered nothing for so long after the first packet may never do so, ms. */
+const UNANSWERED_MS = 5_000;
 
 /** One path's; `now` in monotonic ms. */
 export class FeedbackSilence {
@@ -46,6 +48,15 @@ export class FeedbackSilence {
   /** What was sent should have been answered by now. */
   isSilent(now: number): boolean {
     return now >= this.silentAt;
+  }
+
+  /**
+   * Whether a probe would tell something. Where what was sent last stays unanswered it does once all
+   * is paused, as nothing else is sent; nobody is asked for ever who has never answered.
+   */
+  mayProbe(now: number): boolean {
+    if (this.isSilent(now)) return this.isQuiet(now);
+    return this.isHeard || this.#since < 0 || now - this.#since < UNANSWERED_MS;
   }
 
   /** `true` each second in which the rate is to be lowered for it. */

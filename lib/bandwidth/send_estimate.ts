@@ -587,8 +587,8 @@ export class SendEstimate {
     if (this.#demand.idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
     if (this.#bps >= this.#demand.idealBps && this.#isTrusted(now)) return false;
     if (this.#queue.isFull(this.#bps) && !this.#queue.isOthers) return false;
-    // What was sent last stays unanswered: where all is paused, only a probe shows more.
-    if (this.#silence.isSilent(now)) return this.#silence.isQuiet(now);
+    if (!this.#silence.mayProbe(now)) return false;
+    if (this.#silence.isSilent(now)) return true;
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
     const knownMs = this.#hasSteps ? KNOWN_MS : KNOWN_UNLIMITED_MS;
     return this.#appLimit.isLimited || now - this.#rate.loweredAt >= knownMs;

@@ -206,6 +206,34 @@ Deno.test("SendEstimate probes nothing where nobody can tell what became of it",
   }
 });
 
+Deno.test("SendEstimate stops probing who never answers, and goes on once it does", () => {
+  const talk = new Conversation();
+  const { estimate } = talk;
+  estimate.setDemand(100_000, 3_000_000, talk.now, 2_000_000);
+  const probes = (ms: number, isTold: boolean) => {
+    const seen = new Set<number>();
+    for (const end = talk.now + ms; talk.now < end;) {
+      if (talk.now >= estimate.nextWakeAt()) estimate.tick(talk.now);
+      const { probe } = estimate;
+      if (probe === undefined) talk.talk(50, 500_000, (at) => at + 20, 0, isTold);
+      else {
+        seen.add(probe.cluster);
+        talk.talk(
+          probe.bytes * 10_000 / probe.bps,
+          probe.bps,
+          (at) => at + 20,
+          probe.cluster,
+          isTold,
+        );
+      }
+    }
+    return seen.size;
+  };
+  assert.ok(probes(5_000, false) >= 1, "it may answer");
+  assert.equal(probes(30_000, false), 0);
+  assert.ok(probes(10_000, true) >= 1, "it answers");
+});
+
 Deno.test("SendEstimate forgets loss in reports when more than what is wanted is carried again", () => {
   const estimate = new SendEstimate(OPTIONS);
   estimate.setDemand(100_000, 2_000_000, 0);
