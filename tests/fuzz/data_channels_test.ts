@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import v8 from "node:v8";
+import vm from "node:vm";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
 import { packetChecksum } from "../../lib/transport/sctp/crc32c.ts";
 import { readDcep } from "../../lib/transport/sctp/data_channel_messages.ts";
@@ -198,6 +200,24 @@ function lastTsn(packet: Uint8Array, length: number, before: number): number {
   return tsn;
 }
 
+v8.setFlagsFromString("--expose-gc");
+const collect: () => void = vm.runInNewContext("gc");
+
+/** Bytes that are held, once nothing is left that nobody holds. */
+function heldBytes(): number {
+  collect();
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+}
+
+/** So often it is looked at what an association holds, packets. */
+const LOOK_PACKETS = 20_000;
+/**
+ * At most: what waits to be sent on two channels, 4 MiB and 256 KiB, and as much of what came as the
+ * window has room for, 1 MiB, each with what it takes to keep it.
+ */
+const MOST_HELD_BYTES = 6 * 1024 * 1024;
+
 Deno.test("DataChannels takes 1,000,000 random packets of its own association, and goes on", () => {
   for (let seed = 1; seed <= 10; seed++) {
     const random = new SeededRandom(seed);
@@ -209,7 +229,12 @@ Deno.test("DataChannels takes 1,000,000 random packets of its own association, a
     let world = attacked(random);
     let now = 0;
     let sent = 0;
+    const before = heldBytes();
     for (let i = 0; i < 100_000; i++) {
+      if (i % LOOK_PACKETS === LOOK_PACKETS - 1) {
+        const held = heldBytes() - before;
+        assert.ok(held <= MOST_HELD_BYTES, `seed ${seed}, packet ${i}: ${held} bytes held`);
+      }
       const tag = random.chance(0.95) ? world.tag : 0;
       const tsn = world.tsn + (i >>> 4);
       packets.request = (i & 32) === 0 ? world.tsn + (i >>> 12) : world.firstSent + (i >>> 12);
