@@ -51,8 +51,8 @@ export class FeedbackSilence {
   }
 
   /**
-   * Whether a probe would tell something. Where what was sent last stays unanswered it does once all
-   * is paused, as nothing else is sent; nobody is asked for ever who has never answered.
+   * Whether a probe would tell something. Where what was sent last stays unanswered it does once
+   * all is paused, as nothing else is sent; nobody is asked for ever who has never answered.
    */
   mayProbe(now: number): boolean {
     if (this.isSilent(now)) return this.isQuiet(now);
