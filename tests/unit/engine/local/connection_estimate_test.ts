@@ -151,28 +151,32 @@ Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all a
 });
 
 Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is video, and goes by it", () => {
-  let queued = 0;
-  const { connection, outlet } = world(() => queued);
-  assert.equal(connection.nextWakeAt(), Infinity);
-  connection.setVideo(true, 0);
-  let number = 0;
-  /** Sends 1 Mbit/s of which the reader takes a share, with looks when they are due. */
-  const run = (from: number, to: number, taken: number) => {
-    for (let now = from; now < to; now += 8) {
-      outlet.history!.sent(number++ & 0xffff, 1_000, PACKET_KIND.media, now);
-      queued = Math.max(0, queued + 1_000 * (1 - taken));
-      assert.ok(connection.nextWakeAt() <= now + 100, "it is looked at again soon");
-      if (now >= connection.nextWakeAt()) connection.tick(now);
-    }
-  };
-  run(8, 2_000, 1);
-  const before = connection.estimate!.bps;
-  run(2_000, 6_000, 0.3);
-  assert.ok(connection.estimate!.bps < Math.min(before, 700_000), `${connection.estimate!.bps}`);
-  assert.equal(connection.estimate!.limitedBy, "tcp");
-  queued = -1;
-  connection.pathChanged(6_000);
-  assert.ok(connection.nextWakeAt() > 6_100, "another path is no TCP connection");
+  for (const isNumbered of [true, false]) {
+    let queued = 0;
+    const { connection, outlet } = world(() => queued);
+    assert.equal(connection.nextWakeAt(), Infinity);
+    connection.setVideo(true, 0, isNumbered);
+    let number = 0;
+    /** Sends 1 Mbit/s of which the reader takes a share, with looks when they are due. */
+    const run = (from: number, to: number, taken: number) => {
+      for (let now = from; now < to; now += 8) {
+        if (!isNumbered) outlet.history!.unnumbered(1_000, now);
+        else outlet.history!.sent(number++ & 0xffff, 1_000, PACKET_KIND.media, now);
+        queued = Math.max(0, queued + 1_000 * (1 - taken));
+        assert.ok(connection.nextWakeAt() <= now + 100, "it is looked at again soon");
+        if (now >= connection.nextWakeAt()) connection.tick(now);
+      }
+    };
+    run(8, 2_000, 1);
+    const before = connection.estimate!.bps;
+    run(2_000, 6_000, 0.3);
+    const { bps } = connection.estimate!;
+    assert.ok(bps < Math.min(before, 700_000) && bps > 200_000, `${bps} of 300,000`);
+    assert.equal(connection.estimate!.limitedBy, "tcp");
+    queued = -1;
+    connection.pathChanged(6_000);
+    assert.ok(connection.nextWakeAt() > 6_100, "another path is no TCP connection");
+  }
 });
 
 /**
