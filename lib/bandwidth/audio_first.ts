@@ -33,6 +33,8 @@ export class AudioNeeds {
   copiesBps = 0;
   /** Redundancy that is not counted: what is sent of it the estimate is less by already. */
   uncountedCopiesBps = 0;
+  /** A copy more than publishers send, counted or not: it is the first that gives way. */
+  moreBps = 0;
   /** Some is sent. */
   isThere = false;
 
@@ -41,6 +43,7 @@ export class AudioNeeds {
       this.uncountedBps =
       this.copiesBps =
       this.uncountedCopiesBps =
+      this.moreBps =
         0;
     this.isThere = false;
   }

@@ -3,6 +3,7 @@
  * SRTP (RFC 3711 §9.1) that would tell what both say.
  */
 import assert from "node:assert/strict";
+import type { Copies } from "../../lib/media/down/audio_form.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { Pacer } from "../../lib/media/down/pacer.ts";
 import type { UpTrack } from "../../lib/media/up/up_track.ts";
@@ -109,7 +110,7 @@ class Subscriber {
       case 0:
       case 8:
       case 9:
-        return this.#down.setBare(random.below(2) === 0);
+        return this.#down.setCopies(random.below(3) as Copies);
       case 1:
         return this.#follow(now);
       case 2:

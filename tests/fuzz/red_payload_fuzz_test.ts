@@ -5,6 +5,7 @@ import { RedundantPayloads } from "../../lib/media/layer/redundant_payloads.ts";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
 import type { ExtSeq } from "../../lib/wire/seq.ts";
 import { viewOf } from "../support/media/forwarding_fixtures.ts";
+import { redundantPayload } from "../support/media/redundant_payload.ts";
 import { rtpPacket } from "../support/media/rtp_packets.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
@@ -81,4 +82,59 @@ Deno.test("RedundantPayloads.translate() takes random bytes only where they are 
     assert.ok(red.parse(made.bytes, made.at, made.length));
   }
   assert.ok(taken > 1_000, `${taken} were taken`);
+});
+
+Deno.test("RedundantPayloads adds to random payloads only frames that came, each once and in order", () => {
+  const random = new SeededRandom(64);
+  const made = new RedundantPayloads();
+  const cache = new PacketCache(32, 32);
+  const [before, red] = [new RedPayload(), new RedPayload()];
+  let [added, refused] = [0, 0];
+  let timestamp = 0xffff_f000;
+  /** Of each time what frame came for it, by itself or as a copy. */
+  const frames = new Map<number, Set<string>>();
+  const note = (at: number, frame: Uint8Array) => {
+    const known = frames.get(at >>> 0) ?? new Set();
+    frames.set(at >>> 0, known.add(frame.join()));
+  };
+  for (let n = 65_536; n < 75_536; n++) {
+    timestamp = (timestamp + (random.chance(0.9) ? 960 : random.below(20_000))) >>> 0;
+    if (random.chance(0.1)) continue;
+    const isNoise = random.chance(0.2);
+    const copies = Array.from({ length: random.below(4) }, (_, i, age = 960 * (3 - i)) => {
+      return { age, frame: [...random.bytes(random.below(random.chance(0.1) ? 700 : 30))] };
+    });
+    const type = random.chance(0.05) ? 110 : 111;
+    const own = random.bytes(1 + random.below(random.chance(0.1) ? 700 : 90));
+    const whole = redundantPayload([...own], copies.toReversed(), type);
+    const payload = isNoise ? random.bytes(1 + random.below(40)) : whole;
+    const fields = { ssrc: 1, payloadType: 63, sequenceNumber: n & 0xffff, timestamp };
+    const bytes = rtpPacket({ ...fields, payload });
+    cache.stage(n as ExtSeq, bytes, bytes.length);
+    cache.storeStaged(n as ExtSeq, bytes.length, n, n);
+    const view = viewOf(bytes);
+    const { payloadOffset, payloadLength } = view;
+    const isWhole = before.parse(bytes, payloadOffset, payloadLength);
+    if (isWhole) {
+      note(timestamp, bytes.slice(before.primaryOffset, payloadOffset + payloadLength));
+      for (let back = 1; back <= before.copies; back++) {
+        const at = before.offsetOf(back);
+        note(timestamp - before.ageOf(back), bytes.slice(at, at + before.lengthOf(back)));
+      }
+    }
+    if (!made.add(cache, { seq: n, view }, 111, 111)) {
+      refused++;
+      continue;
+    }
+    assert.ok(isWhole && red.parse(made.bytes, made.at, made.length));
+    const part = (at: number, length: number) => made.bytes.slice(at, at + length);
+    const primary = part(red.primaryOffset, red.primaryLength);
+    assert.deepEqual(primary, bytes.slice(before.primaryOffset, payloadOffset + payloadLength));
+    if (red.copies > before.copies) added++;
+    for (let back = 1; back <= red.copies; back++) {
+      const frame = part(red.offsetOf(back), red.lengthOf(back));
+      assert.ok(frames.get((timestamp - red.ageOf(back)) >>> 0)?.has(frame.join()));
+    }
+  }
+  assert.ok(added > 1_000 && refused > 500, `${added} with more, ${refused} refused`);
 });

@@ -9,12 +9,10 @@
  */
 import { CopiesByNeed } from "../../bandwidth/copies_by_need.ts";
 import type { SendSection } from "../../base/media_vocabulary.ts";
+import { COPIES, type Copies } from "../../media/down/audio_form.ts";
 import type { DownTrack } from "../../media/down/down_track.ts";
 import type { ReportedLoss } from "../../media/layer/reported_loss.ts";
 import { redundancyIn } from "../../media/select/codec_match.ts";
-
-/** A path that loses so much of all that is sent loses audio, too. */
-const PATH_LOSS = 0.02;
 
 /** Whether what is sent in a section may have copies, or go without. */
 export function takesCopies({ kind, codecs, isEncrypted }: SendSection): boolean {
@@ -25,8 +23,9 @@ export function takesCopies({ kind, codecs, isEncrypted }: SendSection): boolean
 export class AudioCopies {
   readonly #tracks = new Set<DownTrack>();
   readonly #need = new CopiesByNeed();
-  #isScarce = false;
-  #isBare = false;
+  /** The most that there is room for. */
+  #room: Copies = COPIES.more;
+  #copies: Copies = COPIES.asTheyCome;
   /** Losses that numbers have shown so far. */
   #numberedLost = 0;
 
@@ -38,23 +37,34 @@ export class AudioCopies {
   add(track: DownTrack, section: SendSection): void {
     if (!takesCopies(section)) return;
     this.#tracks.add(track);
-    track.setBare(this.#isBare);
+    track.setCopies(this.#copies);
   }
 
   remove(track: DownTrack): void {
     this.#tracks.delete(track);
   }
 
-  /** Whether there is no room for copies. */
-  setScarce(isScarce: boolean): void {
-    this.#isScarce = isScarce;
+  /** Whether the path loses so much that one copy is not enough. */
+  get isMuchLost(): boolean {
+    return this.#need.isMuch;
+  }
+
+  /** More copies than publishers send are sent. */
+  get isMore(): boolean {
+    return this.#copies === COPIES.more;
+  }
+
+  /** Says how many copies there is room for. */
+  setRoom(room: Copies): void {
+    this.#room = room;
     this.#apply();
   }
 
   /** A report on audio. */
   reported({ expected, lost }: ReportedLoss, now: number): void {
+    this.#need.counted(expected, lost);
     if (lost > 0) this.#need.lost(now);
-    else if (expected > 0) this.#need.whole(now);
+    else if (expected > 0) this.#need.whole(expected, now);
     this.#apply();
   }
 
@@ -75,8 +85,8 @@ export class AudioCopies {
   numbered(lost: number, share: number, now: number): void {
     const isMore = lost > this.#numberedLost;
     this.#numberedLost = lost;
-    if (!isMore && share < PATH_LOSS) return;
-    this.#need.lost(now);
+    if (isMore) this.#need.lost(now);
+    this.#need.lostOfAll(share, now);
     this.#apply();
   }
 
@@ -87,9 +97,12 @@ export class AudioCopies {
   }
 
   #apply(): void {
-    const isBare = this.#isScarce || !this.#need.isNeeded;
-    if (isBare === this.#isBare) return;
-    this.#isBare = isBare;
-    for (const track of this.#tracks) track.setBare(isBare);
+    const { isNeeded, isMuch } = this.#need;
+    const some = isMuch ? COPIES.more : COPIES.asTheyCome;
+    const wanted = isNeeded ? some : COPIES.none;
+    const copies = Math.min(wanted, this.#room) as Copies;
+    if (copies === this.#copies) return;
+    this.#copies = copies;
+    for (const track of this.#tracks) track.setCopies(copies);
   }
 }

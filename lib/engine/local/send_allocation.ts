@@ -22,6 +22,7 @@ import {
   type SendSection,
 } from "../../base/media_vocabulary.ts";
 import { NOTHING_ALLOWED } from "../../media/down/layer_limit.ts";
+import { COPIES } from "../../media/down/audio_form.ts";
 import type { DownTrack } from "../../media/down/down_track.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
 import { AudioCopies, takesCopies } from "./audio_copies.ts";
@@ -43,6 +44,8 @@ const FULL_MS = 80;
 const FULL_LOSS = 0.02;
 /** Two copies of frames beside a frame with its headers. */
 const WITH_COPIES = 2.5;
+/** A copy more than publishers send is sent where there is so much room. */
+const ROOM_FOR_MORE = 1.15;
 const TEMPORAL_STEPS = 4;
 const ALL_SPATIAL = 2;
 const ALL_TEMPORAL = 3;
@@ -209,7 +212,8 @@ export class SendAllocation {
     for (const [id, sharer] of this.#sharers) this.#allow(id, sharer, now);
     if (estimate === undefined) return;
     const { baseBps, idealBps, goalBps } = this.#allocation;
-    const ideal = idealBps * ROOM + this.#audio.bareBps + this.#audio.copiesBps + unseenBps;
+    const { bareBps, copiesBps, moreBps } = this.#audio;
+    const ideal = idealBps * ROOM + bareBps + copiesBps + moreBps + unseenBps;
     const missing = this.#audioFirst.isBare ? AudioFirst.needed(this.#audio, baseBps) : 0;
     const goal = goalBps === 0 ? missing : goalBps + audioBps + unseenBps;
     estimate.setDemand(baseBps + audioBps, Math.max(ideal, missing), now, goal);
@@ -226,10 +230,12 @@ export class SendAllocation {
     const { baseBps, isOnePaused } = this.#allocation;
     first.decide(this.#audio, baseBps, bps, isOnePaused, isFull, now);
     this.#allocation.allowPause = this.#allowPause || first.mayPause;
-    this.#copies.setScarce(first.isBare);
-    const { bareBps, uncountedBps, copiesBps } = this.#audio;
+    const { bareBps, uncountedBps, copiesBps, moreBps } = this.#audio;
+    const hasRoom = bps >= baseBps + (bareBps + copiesBps + moreBps) * ROOM_FOR_MORE;
+    this.#copies.setRoom(first.isBare ? COPIES.none : hasRoom ? COPIES.more : COPIES.asTheyCome);
     const hiddenBps = this.#isHiding ? uncountedBps : 0;
-    return bareBps + hiddenBps + (first.isBare ? 0 : copiesBps);
+    const addedBps = this.#copies.isMore ? moreBps : 0;
+    return bareBps + hiddenBps + (first.isBare ? 0 : copiesBps + addedBps);
   }
 
   /** A picture that comes back has to share the path with audio that no budget counts. */
@@ -285,6 +291,7 @@ export class SendAllocation {
       if (isCounted) needs.bareBps += bareBps;
       else needs.uncountedBps += bareBps;
       if (!isCopied || !this.#copies.isNeeded) continue;
+      if (layer.isRedundant && this.#copies.isMuchLost) needs.moreBps += bareBps;
       if (isCounted) needs.copiesBps += copiesBps;
       else needs.uncountedCopiesBps += copiesBps;
     }
@@ -307,7 +314,7 @@ export class SendAllocation {
   #release(now: number): void {
     if (!this.#isGoverned) return;
     this.#isGoverned = false;
-    this.#copies.setScarce(false);
+    this.#copies.setRoom(COPIES.more);
     for (const [id, sharer] of this.#sharers) {
       if (sharer.share === undefined) continue;
       sharer.share.level = WHOLE;

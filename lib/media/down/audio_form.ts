@@ -12,6 +12,14 @@ import type { SourcePacket } from "../packet/source_packet.ts";
 import { frameType } from "../select/codec_match.ts";
 import { RedUnwrapper } from "./red_unwrapper.ts";
 
+/**
+ * How many copies of earlier frames a subscriber gets: none; those with which a publisher sends, or
+ * two of one that sends none; or two in any case.
+ */
+export const COPIES = { none: 0, asTheyCome: 1, more: 2 } as const;
+/** One of {@linkcode COPIES}. */
+export type Copies = (typeof COPIES)[keyof typeof COPIES];
+
 /** Makes what is sent of what comes. That is not asked for again: copies stand for it. */
 export interface AudioForm {
   /** Why the last packet was not opened. */
@@ -32,13 +40,18 @@ export interface AudioForm {
 }
 
 /** The form in which `source` goes as `target`; absent: as it comes. */
-export function audioForm(source: CodecParameters, target: CodecParameters): AudioForm | undefined {
+export function audioForm(
+  source: CodecParameters,
+  target: CodecParameters,
+  copies: Copies = COPIES.asTheyCome,
+): AudioForm | undefined {
   const comes = source.mime === "audio/red";
   const goes = target.mime === "audio/red";
   if (comes && !goes) return new RedUnwrapper();
   if (!goes) return undefined;
   const [from, to] = [comes ? frameType(source) : source.payloadType, frameType(target)];
-  return comes && from === to ? undefined : new RedMaker(from, to);
+  if (comes && copies === COPIES.more) return new RedMaker(from, to, true);
+  return comes && from === to ? undefined : new RedMaker(from, to, false);
 }
 
 /** Sends each packet as one redundant one, which all subscribers that want it share. */
@@ -48,14 +61,24 @@ class RedMaker implements AudioForm {
   readonly age = 0;
   #layer: UpTrackLayer | undefined;
 
-  constructor(readonly sourceType: number, readonly frameType: number) {}
+  /** @param isMore Copies are added to those that come. */
+  constructor(
+    readonly sourceType: number,
+    readonly frameType: number,
+    readonly isMore: boolean,
+  ) {}
 
   open(packet: SourcePacket): boolean {
     const { layer } = packet;
+    const { redundant, cache } = layer;
+    const { sourceType, frameType } = this;
     this.#layer = layer;
-    return layer.codec.mime === "audio/red"
-      ? layer.redundant.translate(packet, this.sourceType, this.frameType)
-      : layer.redundant.wrap(layer.cache, packet, this.sourceType, this.frameType);
+    if (layer.codec.mime !== "audio/red") {
+      return redundant.wrap(cache, packet, sourceType, frameType);
+    }
+    return this.isMore
+      ? redundant.add(cache, packet, sourceType, frameType)
+      : redundant.translate(packet, sourceType, frameType);
   }
 
   take(_back: number, out: OutgoingPacket): boolean {

@@ -13,7 +13,7 @@
 import type { CodecParameters, LayerTarget, SpatialLayer } from "../../base/media_vocabulary.ts";
 import type { ReportBlock } from "../../wire/rtcp.ts";
 import { matchCodec } from "../select/codec_match.ts";
-import { type AudioForm, audioForm } from "./audio_form.ts";
+import { type AudioForm, audioForm, COPIES, type Copies } from "./audio_form.ts";
 import { DownTrackCondition } from "./down_track_condition.ts";
 import { DROP, type DropReason, DropTally } from "../layer/drop_reason.ts";
 import type {
@@ -83,7 +83,7 @@ export class DownTrack implements PacketReceiver {
   #sourceCodec: CodecParameters | undefined;
   /** Takes redundancy of audio away, or puts it on, where the subscriber wants it so. */
   #form: AudioForm | undefined;
-  #isBare = false;
+  #copies: Copies = COPIES.asTheyCome;
   /** The stream was interrupted: it goes on only where it could also start. */
   #resync = true;
   #maxLagMs = SWITCH_LAG_MS;
@@ -192,17 +192,22 @@ export class DownTrack implements PacketReceiver {
     this.#adjust(now);
   }
 
-  /** Leaves out redundancy of audio, or sends it again, from the next packet on. */
-  setBare(isBare: boolean): void {
-    if (isBare === this.#isBare) return;
-    this.#isBare = isBare;
+  get #isBare(): boolean {
+    return this.#copies === COPIES.none;
+  }
+
+  /** Says how many copies of earlier frames audio has, from the next packet on. */
+  setCopies(copies: Copies): void {
+    if (copies === this.#copies) return;
+    const wasBare = this.#isBare;
+    this.#copies = copies;
     const source = this.#sourceCodec;
-    const codec = source && matchCodec(source, this.#section.codecs, isBare);
+    const codec = source && matchCodec(source, this.#section.codecs, this.#isBare);
     if (source === undefined || codec === undefined || this.#isVideo) return;
     this.#codec = codec;
-    this.#form = audioForm(source, codec);
+    this.#form = audioForm(source, codec, copies);
     // Only the form that was left knows of which of them copies have been sent.
-    if (source.mime === "audio/red") this.#sequence.giveUpMissing();
+    if (wasBare && source.mime === "audio/red") this.#sequence.giveUpMissing();
     this.#output.packet.wholePayload();
   }
 
@@ -353,7 +358,7 @@ export class DownTrack implements PacketReceiver {
     this.#clockRate = layer.codec.clockRate;
     this.#codec = codec;
     this.#sourceCodec = layer.codec;
-    this.#form = this.#isVideo ? undefined : audioForm(layer.codec, codec);
+    this.#form = this.#isVideo ? undefined : audioForm(layer.codec, codec, this.#copies);
     this.#output.packet.wholePayload();
     this.#opening.end();
     this.#output.silence.end();

@@ -79,7 +79,8 @@ export class DownTrackCondition {
 
   /** The subscriber's reception report (RFC 3550 §6.4.1); `rttMs` is negative if unknown. */
   receiveReport(block: ReportBlock, rttMs: number, now: number): void {
-    this.path.take(block, this.#highest - this.#first + 1 - this.#packets);
+    const packets = this.#packets;
+    this.path.take(block, packets, this.#highest - this.#first + 1 - packets);
     this.#reportedHighest = block.highestSequence;
     this.#reportedLost = block.cumulativeLost;
     this.#reportedHoles = this.#highest - this.#inOrder;

@@ -27,15 +27,20 @@ export class ReportedLoss {
   /**
    * Takes a report.
    *
+   * @param sent Packets so far.
    * @param unsent How many numbers below the highest that was sent were never sent.
    */
-  take({ cumulativeLost, fractionLost, highestSequence }: ReportBlock, unsent: number): void {
+  take(
+    { cumulativeLost, fractionLost, highestSequence }: ReportBlock,
+    sent: number,
+    unsent: number,
+  ): void {
     const before = this.#before;
     const lost = cumulativeLost - unsent;
     if (this.#reports === 0) {
       // How much was lost earlier under the same SSRC nobody knows.
-      this.expected = 1;
-      this.lost = fractionLost > 0 && unsent <= 0 ? 1 : 0;
+      this.expected = Math.max(1, sent);
+      this.lost = unsent > 0 ? 0 : Math.ceil(this.expected * fractionLost / 256);
       before.fill(lost);
     } else {
       this.expected = Math.max(0, highestSequence - this.#highest);

@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { CopiesByNeed } from "../../../lib/bandwidth/copies_by_need.ts";
 
 /** Hears each `everyMs` that sound came whole; when copies were left out, or not at all. */
-function leftOutAt(need: CopiesByNeed, fromMs: number, toMs: number, everyMs = 1_000): number {
+function leftOutAt(
+  need: CopiesByNeed,
+  fromMs: number,
+  toMs: number,
+  everyMs = 1_000,
+  packets = everyMs / 20,
+): number {
   for (let now = fromMs; now < toMs; now += everyMs) {
-    need.whole(now);
+    need.whole(packets, now);
     if (!need.isNeeded) return now;
   }
   return -1;
@@ -30,7 +36,7 @@ Deno.test("CopiesByNeed brings them back with the first loss, and keeps them for
 
 Deno.test("CopiesByNeed counts from the last loss, and takes a call that begins with loss as one that lost", () => {
   const need = new CopiesByNeed();
-  need.whole(0);
+  need.whole(50, 0);
   need.lost(1_000);
   need.lost(4_000);
   assert.equal(leftOutAt(need, 5_000, 60_000), 24_000);
@@ -58,4 +64,49 @@ Deno.test("CopiesByNeed knows nothing of another path", () => {
   need.pathChanged();
   assert.equal(need.isNeeded, true);
   assert.equal(leftOutAt(need, 100_000, 160_000), 105_000);
+});
+
+Deno.test("CopiesByNeed finds that much is lost from 2 % on, and until it is less than 1 %", () => {
+  const need = new CopiesByNeed();
+  need.counted(50, 2);
+  assert.equal(need.isMuch, false, "by chance");
+  need.counted(50, 1);
+  assert.equal(need.isMuch, true);
+  need.counted(100, 0);
+  assert.equal(need.isMuch, true, "1.5 %");
+  need.counted(200, 0);
+  assert.equal(need.isMuch, false);
+});
+
+Deno.test("CopiesByNeed forgets what was lost long ago, and counts no more than what was sent", () => {
+  const need = new CopiesByNeed();
+  for (let i = 0; i < 100; i++) need.counted(250, 0);
+  need.counted(250, 12);
+  assert.equal(need.isMuch, true);
+  const other = new CopiesByNeed();
+  other.counted(0, 0);
+  other.counted(1, 1_000);
+  assert.equal(other.isMuch, false);
+});
+
+Deno.test("CopiesByNeed takes what all packets lose for what audio will", () => {
+  const need = new CopiesByNeed();
+  leftOutAt(need, 0, 60_000);
+  need.lostOfAll(0.019, 60_000);
+  assert.deepEqual([need.isNeeded, need.isMuch], [false, false]);
+  need.lostOfAll(0.02, 61_000);
+  assert.deepEqual([need.isNeeded, need.isMuch], [true, true]);
+  need.lostOfAll(0.01, 62_000);
+  assert.equal(need.isMuch, true);
+  need.lostOfAll(0.009, 63_000);
+  assert.deepEqual([need.isNeeded, need.isMuch], [true, false]);
+});
+
+Deno.test("CopiesByNeed takes no silence for a path that loses nothing", () => {
+  // Two packets and a half a second, as Opus has them while nobody speaks.
+  assert.equal(leftOutAt(new CopiesByNeed(), 0, 100_000, 1_000, 2.5), 39_000);
+  const need = new CopiesByNeed();
+  leftOutAt(need, 0, 60_000);
+  need.lost(60_000);
+  assert.equal(leftOutAt(need, 61_000, 160_000, 1_000, 2.5), 100_000);
 });

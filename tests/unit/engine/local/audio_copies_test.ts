@@ -88,3 +88,30 @@ Deno.test("copies come back when packets take another path", () => {
   world.run(3_000);
   assert.equal(world.copiesSince(at)[0], 0);
 });
+
+Deno.test("a path that loses 5 % has a second copy of what comes with one, and less is missed", () => {
+  for (const isEncrypted of [false, true]) {
+    const world = new LossyListener({ published: "red", reportMs: 5_000, isEncrypted });
+    world.loss = 0.05;
+    world.run(10_000);
+    const at = world.now;
+    world.run(200_000);
+    const [bare, one, two] = world.copiesSince(at);
+    assert.equal(bare, 0);
+    const missed = world.missed(at, world.now - 100);
+    if (isEncrypted) {
+      assert.equal(two, 0);
+      assert.ok(missed > 0.001, `${missed} with one copy`);
+    } else {
+      assert.equal(one, 0);
+      assert.ok(missed < 0.0006, `${missed} with two copies`);
+    }
+  }
+});
+
+Deno.test("a path that loses half a percent has no more copies than come", () => {
+  const world = new LossyListener({ published: "red", reportMs: 5_000 });
+  world.loss = 0.005;
+  world.run(120_000);
+  assert.equal(world.copiesSince(0)[2], 0);
+});

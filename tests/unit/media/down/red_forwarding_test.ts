@@ -1,6 +1,7 @@
 /** Redundant audio through an up-track and a down-track. */
 import assert from "node:assert/strict";
 import type { CodecParameters } from "../../../../lib/base/media_vocabulary.ts";
+import { COPIES } from "../../../../lib/media/down/audio_form.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
 import { UpTrack } from "../../../../lib/media/up/up_track.ts";
@@ -87,9 +88,9 @@ Deno.test("DownTrack gives out a frame once, though its packet comes after its c
 Deno.test("DownTrack sends no number twice when redundancy comes back before a late packet", () => {
   const { down, sendRed, sent } = setup([RED, OPUS]);
   sendRed(10);
-  down.setBare(true);
+  down.setCopies(COPIES.none);
   for (const n of [11, 13]) sendRed(n);
-  down.setBare(false);
+  down.setCopies(COPIES.asTheyCome);
   for (const n of [12, 14]) sendRed(n);
   const numbers = sent().map(({ sequenceNumber }) => sequenceNumber);
   assert.deepEqual(numbers, [10, 11, 12, 13, 14]);
@@ -267,4 +268,88 @@ Deno.test("UpTrack's publisher may leave redundancy out, and then it is made her
   sendRed(13);
   // What was redundant before is not copied: its frame is inside of it.
   assert.deepEqual(sent(), [red(10, 1, 2), red(11), red(12, 1), red(13, 1, 2)]);
+});
+
+/** Packets of Chromium's, with one copy each, to a subscriber that is to have more. */
+function setupMore(accepted: readonly CodecParameters[] = [RED, OPUS]) {
+  const world = setup(accepted);
+  world.down.setCopies(COPIES.more);
+  const sendOne = (...numbers: number[]) => {
+    for (const n of numbers) {
+      world.send(n, redundantPayload([n], [{ age: 960, frame: [n - 1] }]));
+    }
+  };
+  return { ...world, sendOne };
+}
+
+Deno.test("DownTrack adds a copy of the frame before to those with which a publisher sends", () => {
+  const { sendOne, sent } = setupMore();
+  sendOne(10, 11, 12, 13);
+  assert.deepEqual(sent(), [red(10, 1), red(11, 1, 2), red(12, 1, 2), red(13, 1, 2)]);
+});
+
+Deno.test("DownTrack adds a copy of a frame whose packet did not come out of the one behind it", () => {
+  const { sendOne, sent } = setupMore();
+  sendOne(10, 12, 13, 16, 17);
+  // 15 is in 16 alone; 14 is nowhere.
+  assert.deepEqual(sent(), [red(10, 1), red(12, 1, 2), red(13, 1, 2), red(16, 1), red(17, 1, 2)]);
+});
+
+Deno.test("DownTrack adds nothing to two copies, and two to a packet without any", () => {
+  const { sendRed, send, sent } = setupMore();
+  sendRed(10);
+  sendRed(11);
+  send(12, redundantPayload([12]));
+  assert.deepEqual(sent(), [red(10, 1, 2), red(11, 1, 2), red(12, 1, 2)]);
+});
+
+Deno.test("DownTrack adds copies under another payload type of frames, and to nothing else", () => {
+  const accepted = [{ ...RED, payloadType: 97, fmtp: "96/96" }, { ...OPUS, payloadType: 96 }];
+  const { down, sendOne, send, sent } = setupMore(accepted);
+  sendOne(10, 11);
+  const copies = [{ age: 960, frame: [10] }, { age: 1_920, frame: [9] }];
+  assert.deepEqual(sent()[1]!.payload, [...redundantPayload([11], copies, 96)]);
+  send(12, redundantPayload([12], [], 13));
+  assert.equal(down.drops.get(DROP.malformedPayload), 1);
+});
+
+Deno.test("DownTrack adds no copy behind a pause or a block that was left empty, nor beyond a packet", () => {
+  const { send, sent } = setupMore();
+  const payloads = () => sent().map(({ payload }) => payload);
+  send(10, redundantPayload([10]), 63, 0);
+  send(11, redundantPayload([11]), 63, 16_384);
+  assert.deepEqual(payloads()[1], [...redundantPayload([11])]);
+  const empty = redundantPayload([12], [{ age: 960, frame: [] }]);
+  send(12, empty, 63, 16_384 + 960);
+  assert.deepEqual(payloads()[2], [...redundantPayload([12])]);
+  const long = (n: number) => new Array<number>(500).fill(n);
+  for (const n of [13, 14, 15]) {
+    const age = 960;
+    send(n, redundantPayload(long(n), [{ age, frame: long(n - 1) }]), 63, n * 960 + 16_384);
+  }
+  assert.equal(payloads()[5]!.length, 1_005, "one copy");
+});
+
+Deno.test("DownTrack gives each subscriber as many copies as it is to have, of the same packets", () => {
+  const { up, sendOne, sent } = setupMore();
+  const others = [COPIES.none, COPIES.asTheyCome].map((copies, i) => {
+    const sink = new RecordingSink();
+    const down = new DownTrack({
+      section: { mid: "1", kind: "audio", ssrc: 6 + i, codecs: [RED, OPUS], extensions: [] },
+      publisherExtensions: [],
+      sink,
+      listener: layerListener(),
+      target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
+    });
+    down.setCopies(copies);
+    up.addDownTrack(down, 0);
+    return sink;
+  });
+  sendOne(10, 11, 12);
+  assert.deepEqual(sent(), [red(10, 1), red(11, 1, 2), red(12, 1, 2)]);
+  const payloads = others.map(({ views }) =>
+    views.map(({ bytes, payloadOffset }) => [...bytes.subarray(payloadOffset)])
+  );
+  assert.deepEqual(payloads[0], [[10], [11], [12]]);
+  assert.deepEqual(payloads[1], [10, 11, 12].map((n) => red(n, 1).payload));
 });
