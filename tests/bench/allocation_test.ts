@@ -7,6 +7,7 @@
  */
 import assert from "node:assert/strict";
 import {
+  type CodecParameters,
   EXTENSION_URI,
   FLEXFEC_MIME,
   type HeaderExtension,
@@ -21,6 +22,7 @@ import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
 import { NOT_RECEIVED, TransportFeedback } from "../../lib/wire/transport_cc.ts";
 import { PACKET_HEAD_WORDS, RELAY } from "../../lib/engine/relay/relay_records.ts";
 import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
+import { COPIES, type Copies } from "../../lib/media/down/audio_form.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
 import { LoudestRooms } from "../../lib/media/up/loudest_audio.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
@@ -39,6 +41,7 @@ import { slotPath } from "../support/wire/slot_path.ts";
 import { DtlsTwins } from "../unit/transport/dtls/dtls_twins.ts";
 import { mustIgnoreNative, openNativePeer } from "../support/wire/datagram_peers.ts";
 import { RelaySide, SECTION, TRACK } from "../support/media/relay_world.ts";
+import { redundantPayload } from "../support/media/redundant_payload.ts";
 import { rtpPacket, writtenPacket } from "../support/media/rtp_packets.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import {
@@ -228,17 +231,18 @@ Deno.test("DownTrack makes repair packets of a million packets with under 4 heap
   assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
 });
 
-Deno.test("UpTrack's opus is made redundant for ten subscribers with under 4 heap bytes per packet", () => {
-  const opus = codec("audio/opus", 111);
-  const up = new UpTrack({
-    kind: "audio",
-    extensions: [],
-    listener: { onNack() {}, onKeyFrameNeeded() {} },
-  });
-  up.bindLayer(0, 0xfedc_ba98, opus, 0);
-  const sink = new NullSink();
+/** Sound of one publisher to ten subscribers that take RED; each step is a packet. */
+function soundStep(
+  sink: NullSink,
+  published: CodecParameters,
+  payload: Uint8Array,
+  copies: Copies,
+): (i: number) => void {
+  const codecs = [codec("audio/red", 63, undefined, "111/111"), codec("audio/opus", 111)];
+  const listener = { onNack() {}, onKeyFrameNeeded() {} };
+  const up = new UpTrack({ kind: "audio", extensions: [], listener });
+  up.bindLayer(0, 0xfedc_ba98, published, 0);
   for (let i = 0; i < DOWN_TRACKS; i++) {
-    const codecs = [codec("audio/red", 63, undefined, "111/111"), opus];
     const down = new DownTrack({
       section: { mid: String(i), kind: "audio", ssrc: 0xf000_0000 + i, codecs, extensions: [] },
       publisherExtensions: [],
@@ -246,20 +250,39 @@ Deno.test("UpTrack's opus is made redundant for ten subscribers with under 4 hea
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
     });
+    down.setCopies(copies);
     up.addDownTrack(down, 0);
   }
-  const packet = rtpPacket({ ssrc: 0xfedc_ba98, payloadType: 111, payload: new Uint8Array(80) });
+  const { payloadType } = published;
+  const packet = rtpPacket({ ssrc: 0xfedc_ba98, payloadType, payload });
   const view = new RtpView();
-  const step = (i: number) => {
+  return (i) => {
     writeUint16(packet, 2, i & 0xffff);
     writeUint32(packet, 4, i * 960);
     view.wrap(packet);
     up.receive(0, view, i * 20);
   };
-  const growth = growthPerStep(FORWARDED / DOWN_TRACKS, step) / DOWN_TRACKS;
-  assert.equal(sink.sent, FORWARDED);
-  assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
-});
+}
+
+const SOUND_CASES = [
+  ["made redundant", "audio/opus", COPIES.asTheyCome],
+  ["sent bare", "audio/opus", COPIES.none],
+  ["bared of copies", "audio/red", COPIES.none],
+  ["given a second copy", "audio/red", COPIES.more],
+] as const;
+for (const [what, mime, copies] of SOUND_CASES) {
+  Deno.test(`UpTrack's ${mime} is ${what} for ten subscribers with under 4 heap bytes per packet`, () => {
+    const sink = new NullSink();
+    const frame = new Array<number>(80).fill(7);
+    const isRed = mime === "audio/red";
+    const published = isRed ? codec(mime, 63, undefined, "111/111") : codec(mime, 111);
+    const payload = isRed ? redundantPayload(frame, [{ age: 960, frame }]) : Uint8Array.from(frame);
+    const step = soundStep(sink, published, payload, copies);
+    const growth = growthPerStep(FORWARDED / DOWN_TRACKS, step) / DOWN_TRACKS;
+    assert.equal(sink.sent, FORWARDED);
+    assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
+  });
+}
 
 Deno.test("UpTrack.receive() compares how loud many microphones are with under 4 heap bytes per packet", () => {
   const microphones = 100;
