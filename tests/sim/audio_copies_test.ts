@@ -65,6 +65,34 @@ for (const isAudioUncounted of [false, true]) {
   });
 }
 
+for (const isAudioUncounted of [false, true]) {
+  const numbers = isAudioUncounted ? "without numbers" : "numbered";
+  Deno.test(`copies of audio (${numbers}): a second one where 5 % are lost and there is room`, () => {
+    const world = settled(isAudioUncounted);
+    world.link.loss = 0.05;
+    world.run(8_000);
+    world.begin();
+    world.run(60_000);
+    assert.ok(world.twice > 0.95 * world.came, `${world.twice} of ${world.came}`);
+    // 0.05² is what a single copy leaves.
+    assert.ok(missed(world) < 0.001, `${missed(world)} of the sound missing`);
+    world.link.loss = 0;
+    world.run(20_000);
+    world.begin();
+    world.run(5_000);
+    assert.equal(world.twice, 0);
+  });
+
+  Deno.test(`copies of audio (${numbers}): no second one where loss comes of a path that is full`, () => {
+    const world = settled(isAudioUncounted);
+    world.link.rateBps = 500_000;
+    world.run(3_000);
+    world.begin();
+    world.run(20_000);
+    assert.ok(world.twice < 0.02 * world.came, `${world.twice} of ${world.came}`);
+  });
+}
+
 /** A subscriber on one of the engines, which reports once a second. */
 function subscriber(source: UpTrack, now: number) {
   const sink = new RecordingSink();

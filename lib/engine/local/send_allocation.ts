@@ -227,11 +227,13 @@ export class SendAllocation {
   /** Decides what gives way to audio. @returns What audio takes, bits per second. */
   #putAudioFirst(bps: number, isFull: boolean, now: number): number {
     const first = this.#audioFirst;
-    const { baseBps, isOnePaused } = this.#allocation;
+    const { baseBps, totalBps, isComplete, isOnePaused } = this.#allocation;
     first.decide(this.#audio, baseBps, bps, isOnePaused, isFull, now);
     this.#allocation.allowPause = this.#allowPause || first.mayPause;
     const { bareBps, uncountedBps, copiesBps, moreBps } = this.#audio;
-    const hasRoom = bps >= baseBps + (bareBps + copiesBps + moreBps) * ROOM_FOR_MORE;
+    // Where a picture lacks something, what is lost is lost because the path is full.
+    const roomBps = isComplete ? bps - totalBps : 0;
+    const hasRoom = roomBps >= (bareBps + copiesBps + moreBps) * ROOM_FOR_MORE;
     this.#copies.setRoom(first.isBare ? COPIES.none : hasRoom ? COPIES.more : COPIES.asTheyCome);
     const hiddenBps = this.#isHiding ? uncountedBps : 0;
     const addedBps = this.#copies.isMore ? moreBps : 0;

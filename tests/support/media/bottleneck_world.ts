@@ -18,6 +18,7 @@ import {
 import type { SendingSide } from "../../../lib/engine/local/sending_side.ts";
 import { TransportFeedbackRecorder } from "../../../lib/media/up/transport_feedback.ts";
 import type { UpTrack } from "../../../lib/media/up/up_track.ts";
+import { RedPayload } from "../../../lib/wire/red_payload.ts";
 import { ReportBlock } from "../../../lib/wire/rtcp.ts";
 import {
   MAX_FEEDBACK_BYTES,
@@ -88,6 +89,7 @@ class LinkSink implements PacketSink {
   fecPackets = 0;
   #next = 65_000;
   readonly #room = new Uint8Array(1_600);
+  readonly #red = new RedPayload();
 
   constructor(readonly link: NarrowLink) {}
 
@@ -99,13 +101,19 @@ class LinkSink implements PacketSink {
     packet: NumberedPacket & {
       readonly originalSequence?: number;
       readonly payloadType?: number;
+      readonly source: Uint8Array;
+      readonly sourceAt: number;
     },
     now: number,
   ): void {
     const bytes = packet.written + packet.sourceLength + 16;
     const audio = packet.ssrc === AUDIO_SSRC ? packet.sequence & 0xffff : -1;
     if (audio >= 0) this.audioPackets++;
-    const frames = packet.payloadType === RED.payloadType ? 2 : 1;
+    const { source, sourceAt, sourceLength } = packet;
+    const isRed = audio >= 0 && packet.payloadType === RED.payloadType;
+    const frames = isRed && this.#red.parse(source, sourceAt, sourceLength)
+      ? this.#red.copies + 1
+      : 1;
     this.sentBytes[packet.packetKind]! += bytes;
     if (packet.ssrc === FEC_SSRC) this.fecPackets++;
     if (packet.transportSequence >= 0) {
@@ -138,9 +146,10 @@ export class BottleneckWorld {
   readonly spatial: number[] = [];
   /** Whether the video was paused, each time that this was told. */
   readonly paused: boolean[] = [];
-  /** Frames of audio that came, by themselves or as a copy; packets, and those that had copies. */
+  /** Frames of audio that came, by themselves or as a copy; packets, and those with copies, and two. */
   heard = 0;
   came = 0;
+  twice = 0;
   redundant = 0;
   readonly #options: BottleneckOptions;
   readonly #up: UpTrack;
@@ -228,7 +237,11 @@ export class BottleneckWorld {
     this.arrivedBytes = this.repairs = this.queueMs = 0;
     this.sink.sentBytes.fill(0);
     this.sink.fecPackets = this.sink.audioPackets = 0;
-    this.heard = this.came = this.redundant = 0;
+    this.heard =
+      this.came =
+      this.redundant =
+      this.twice =
+        0;
     this.spatial.length = this.paused.length = 0;
   }
 
@@ -327,6 +340,7 @@ export class BottleneckWorld {
     this.heard += Math.max(0, Math.min(ahead, frames));
     this.came++;
     if (frames > 1) this.redundant++;
+    if (frames > 2) this.twice++;
     if (ahead > 0) this.#heardNumber = number;
   }
 
