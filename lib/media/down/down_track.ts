@@ -192,17 +192,13 @@ export class DownTrack implements PacketReceiver {
     this.#adjust(now);
   }
 
-  get #isBare(): boolean {
-    return this.#copies === COPIES.none;
-  }
-
   /** Says how many copies of earlier frames audio has, from the next packet on. */
   setCopies(copies: Copies): void {
     if (copies === this.#copies) return;
-    const wasBare = this.#isBare;
+    const wasBare = this.#copies === COPIES.none;
     this.#copies = copies;
     const source = this.#sourceCodec;
-    const codec = source && matchCodec(source, this.#section.codecs, this.#isBare);
+    const codec = source && matchCodec(source, this.#section.codecs, copies === COPIES.none);
     if (source === undefined || codec === undefined || this.#isVideo) return;
     this.#codec = codec;
     this.#form = audioForm(source, codec, copies);
@@ -335,7 +331,7 @@ export class DownTrack implements PacketReceiver {
         return this.drops.count(seeking ? DROP.awaitingKeyFrame : DROP.otherLayer);
       }
     }
-    const codec = matchCodec(layer.codec, this.#section.codecs, this.#isBare);
+    const codec = matchCodec(layer.codec, this.#section.codecs, this.#copies === 0);
     if (codec === undefined) return this.drops.count(DROP.unsupportedCodec);
     const sameSource = spatial === this.#current && layer.epoch === this.#epoch;
     this.#timestamps.switchTo(
@@ -392,7 +388,7 @@ export class DownTrack implements PacketReceiver {
   /** Sends padding if the stream has to be opened, and it is known in what. */
   #open(now: number): void {
     const { codecs } = this.#section;
-    const codec = this.#source && openingCodec(this.#source, codecs, this.#isBare);
+    const codec = this.#source && openingCodec(this.#source, codecs, this.#copies === 0);
     if (!this.#opening.isDue(now) || codec === undefined) return;
     this.#insert(codec, now);
     const reason = this.#output.sendPadding(now);
