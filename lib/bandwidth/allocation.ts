@@ -15,13 +15,25 @@
  *
  * @module
  */
+import {
+  above,
+  AllocatedTrack,
+  costOf,
+  HIGHEST,
+  highest,
+  isSmooth,
+  isSooner,
+  LEVELS,
+  lowest,
+  nearest,
+  PAUSED,
+  rank,
+  sort,
+  TEMPORAL_STEPS,
+  usableLevels,
+} from "./allocated_track.ts";
 
-/** Temporal layers of each spatial one. */
-export const TEMPORAL_STEPS = 4;
-/** Levels of a track: `spatial * 4 + temporal`. */
-export const LEVELS = 12;
-/** The level of a track that gets nothing. */
-export const PAUSED = -1;
+export { AllocatedTrack, LEVELS, PAUSED, TEMPORAL_STEPS };
 
 /** Room that has to be left above what is given, so that a small dip takes nothing back. */
 export const ROOM = 1.15;
@@ -59,56 +71,7 @@ const MUCH = 1.5;
 const QUIET_MS = 5_000;
 const TIGHT_SEEN_MS = 6_000;
 const TIGHT_ROOM = 1.07;
-/** A larger picture with fewer frames a second than this jerks, unless its camera has no more. */
-const SMOOTH_FPS = 12;
-/** A frame rate is reached from this part of it on, as the frames themselves are chosen… */
-const REACHED_FPS = 0.9;
-/** …and what was reached is while it is no less than this part of that: cameras sway. */
-const KEPT_FPS = 0.85;
-const HIGHEST = LEVELS - 1;
 const ALL_LEVELS = (1 << LEVELS) - 1;
-/** Behind every priority that can be set, and behind every screen. */
-const UNSET_RANK = 0x100;
-const SCREEN_RANK = 0x200;
-
-/**
- * One video of one subscriber. The owner fills what is wanted and what it costs, and reads the
- * level.
- */
-export class AllocatedTrack {
-  isScreen = false;
-  /** `UpdateTrackSettings.priority`: 1 is the highest, 0 unset and lower than all. */
-  priority = 0;
-  isSpeaker = false;
-  /** Wanted by the subscriber, and not muted by its publisher. */
-  enabled = true;
-  maxSpatial = 2;
-  /** 0–3. */
-  maxTemporal = 3;
-  /** Frames per second that are enough; 0: no limit. */
-  maxFps = 0;
-  /**
-   * Bits per second of each level with all that it is built on; 0 where the publisher sends
-   * nothing. A level that adds nothing costs as much as the one below.
-   */
-  readonly costBps: Float64Array = new Float64Array(LEVELS);
-  /** Frames per second of each level; 0 where they are not known. */
-  readonly frameRates: Float64Array = new Float64Array(LEVELS);
-  /** What it gets: `spatial * 4 + temporal`, or {@linkcode PAUSED}. */
-  level: number = HIGHEST;
-  // What follows is the allocation's own.
-  /** Bit per level that it could get. */
-  usable = 0;
-  next = PAUSED;
-  isBlocked = false;
-  /** What decided about its share when it was last looked at. */
-  seen = -1;
-
-  /** Bits per second of what it gets. */
-  get bps(): number {
-    return this.level < 0 || this.usable === 0 ? 0 : this.costBps[this.level]!;
-  }
-}
 
 /** How the video of one connection shares what there is. */
 export class Allocation {
@@ -469,126 +432,5 @@ export class Allocation {
   #withStep(track: AllocatedTrack): number {
     const { level, costBps } = track;
     return (this.totalBps - costOf(track, level) + costBps[above(track)]!) * this.#room;
-  }
-}
-
-/**
- * Bit per level that `track` could get: what is wanted, or the lowest layer there is if none of
- * that is. Lower frame rates are for the lowest layer: a larger picture that jerks is no gain.
- */
-function usableLevels(track: AllocatedTrack): number {
-  const { costBps, maxSpatial } = track;
-  if (!track.enabled) return 0;
-  const wanted = (maxSpatial + 1) * TEMPORAL_STEPS;
-  let usable = 0;
-  for (let layer = 0; layer < LEVELS; layer += TEMPORAL_STEPS) {
-    // A picture that is too good beats none.
-    if (layer >= wanted && usable !== 0) return usable;
-    const last = lastTemporal(track, layer);
-    const first = usable === 0 ? 0 : firstTemporal(track, layer, last);
-    for (let t = first; t <= last; t++) {
-      if (costBps[layer + t]! > 0) usable |= 1 << (layer + t);
-    }
-  }
-  return usable;
-}
-
-/** The temporal layer with which `layer` has as many frames as are wanted. */
-function lastTemporal(track: AllocatedTrack, layer: number): number {
-  const { costBps, frameRates, maxFps, usable } = track;
-  let last = track.maxTemporal;
-  while (last > 0 && costBps[layer + last] === 0) last--;
-  if (maxFps === 0) return last;
-  for (let t = 0; t < last; t++) {
-    const wasLast = ((usable >> (layer + t)) & 0b11) === 0b01;
-    if (isReached(frameRates[layer + t]!, maxFps * REACHED_FPS, wasLast)) return t;
-  }
-  return last;
-}
-
-/**
- * The lowest temporal layer of a spatial one above the lowest: never the lowest of several, and of
- * a camera none with which it jerks. Screens hold text, which is read and does not move.
- */
-function firstTemporal(track: AllocatedTrack, layer: number, last: number): number {
-  const { frameRates, isScreen, usable } = track;
-  const second = Math.min(1, last);
-  if (isScreen) return second;
-  for (let t = second; t < last; t++) {
-    if (isReached(frameRates[layer + t]!, SMOOTH_FPS, ((usable >> (layer + t)) & 1) === 1)) {
-      return t;
-    }
-  }
-  return last;
-}
-
-function isReached(fps: number, wantedFps: number, wasReached: boolean): boolean {
-  return fps >= wantedFps * (wasReached ? KEPT_FPS : 1);
-}
-
-function lowest(usable: number): number {
-  return 31 - Math.clz32(usable & -usable);
-}
-
-function highest(usable: number): number {
-  return 31 - Math.clz32(usable);
-}
-
-/** The lowest usable level above what it has; {@linkcode LEVELS} if there is none. */
-function above({ usable, level }: AllocatedTrack): number {
-  const higher = level === PAUSED ? usable : usable & ~((2 << level) - 1);
-  return higher === 0 ? LEVELS : lowest(higher);
-}
-
-/** The highest usable level up to `level`; else the lowest there is. */
-function nearest(usable: number, level: number): number {
-  const below = usable & ((2 << level) - 1);
-  return below === 0 ? lowest(usable) : highest(below);
-}
-
-function costOf(track: AllocatedTrack, level: number): number {
-  return level === PAUSED || track.usable === 0 ? 0 : track.costBps[level]!;
-}
-
-/** Whether the next step of `track` is to more frames of its lowest layer. */
-function isSmooth(track: AllocatedTrack): boolean {
-  return track.level !== PAUSED && above(track) < TEMPORAL_STEPS;
-}
-
-/**
- * Whether the next step of `a` is to be made before that of `b`, if there is room for it: frames of
- * a lowest layer before a larger picture of anybody, else what costs less. Whoever is behind mostly
- * needs less, and nobody waits for a step that will never fit.
- */
-function isSooner(a: AllocatedTrack, b: AllocatedTrack): boolean {
-  const isOther = isSmooth(a) !== isSmooth(b) && a.level !== PAUSED && b.level !== PAUSED;
-  return isOther ? isSmooth(a) : stepOf(a) < stepOf(b);
-}
-
-/** What the next step adds, bits per second. */
-function stepOf(track: AllocatedTrack): number {
-  return track.costBps[above(track)]! - costOf(track, track.level);
-}
-
-/** Smaller comes first; equal ones share level by level. */
-function rank({ isScreen, priority }: AllocatedTrack): number {
-  return (isScreen ? 0 : SCREEN_RANK) + (priority === 0 ? UNSET_RANK : priority & 0xff);
-}
-
-/** Whether `a` comes before `b`: by rank, who speaks, and size wanted; else as they came. */
-function precedes(a: AllocatedTrack, b: AllocatedTrack): boolean {
-  const ranks = rank(a) - rank(b);
-  if (ranks !== 0) return ranks < 0;
-  if (a.isSpeaker !== b.isSpeaker) return a.isSpeaker;
-  return a.maxSpatial > b.maxSpatial;
-}
-
-/** Puts tracks in order; those that are equal keep theirs. */
-function sort(tracks: AllocatedTrack[]): void {
-  for (let i = 1; i < tracks.length; i++) {
-    const track = tracks[i]!;
-    let at = i;
-    for (; at > 0 && precedes(track, tracks[at - 1]!); at--) tracks[at] = tracks[at - 1]!;
-    tracks[at] = track;
   }
 }
