@@ -1,6 +1,6 @@
 /**
- * One video of one subscriber, as it is shared out: the levels that it could get, what they cost, and
- * who comes before whom.
+ * One video of one subscriber, as it is shared out: the levels that it could get, what they cost,
+ * and who comes before whom.
  *
  * Pure; nothing allocates but a track itself.
  *
@@ -22,6 +22,9 @@ const REACHED_FPS = 0.9;
 const KEPT_FPS = 0.85;
 /** The level of a track that gets everything. */
 export const HIGHEST = LEVELS - 1;
+const ALL_LEVELS = (1 << LEVELS) - 1;
+/** Bit of whoever speaks in what decides about a share. */
+const SPEAKER = 1 << 13;
 /** Behind every priority that can be set, and behind every screen. */
 const UNSET_RANK = 0x100;
 const SCREEN_RANK = 0x200;
@@ -115,14 +118,39 @@ function firstTemporal(track: AllocatedTrack, layer: number, last: number): numb
   return last;
 }
 
+/** What decides about the share of a track, in one number; usable levels are its lowest bits. */
+export function decisiveOf({ usable, isScreen, isSpeaker, maxSpatial, priority }: AllocatedTrack) {
+  return usable | (isScreen ? 1 << 12 : 0) | (isSpeaker ? SPEAKER : 0) | (maxSpatial << 14) |
+    ((priority & 0xff) << 16);
+}
+
+/** Whether `track` could have a share when it was last looked at. */
+export function hadLevels({ seen }: AllocatedTrack): boolean {
+  return seen >= 0 && (seen & ALL_LEVELS) !== 0;
+}
+
+/** Whether more decides differently now than who speaks, and at how many frames layers come. */
+export function isFreeing(before: number, now: number): boolean {
+  const isOther = ((before ^ now) & ~SPEAKER) >>> LEVELS !== 0;
+  return isOther || layersOf(before) !== layersOf(now);
+}
+
+/** Bit per spatial layer of which there is a level. */
+function layersOf(usable: number): number {
+  return ((usable & 0xf) === 0 ? 0 : 1) | ((usable & 0xf0) === 0 ? 0 : 2) |
+    ((usable & 0xf00) === 0 ? 0 : 4);
+}
+
 function isReached(fps: number, wantedFps: number, wasReached: boolean): boolean {
   return fps >= wantedFps * (wasReached ? KEPT_FPS : 1);
 }
 
+/** The lowest of `usable` levels; there is one. */
 export function lowest(usable: number): number {
   return 31 - Math.clz32(usable & -usable);
 }
 
+/** The highest of `usable` levels; there is one. */
 export function highest(usable: number): number {
   return 31 - Math.clz32(usable);
 }
@@ -139,6 +167,7 @@ export function nearest(usable: number, level: number): number {
   return below === 0 ? lowest(usable) : highest(below);
 }
 
+/** Bits per second that `track` takes at `level`. */
 export function costOf(track: AllocatedTrack, level: number): number {
   return level === PAUSED || track.usable === 0 ? 0 : track.costBps[level]!;
 }

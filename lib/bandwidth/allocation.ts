@@ -19,8 +19,11 @@ import {
   above,
   AllocatedTrack,
   costOf,
+  decisiveOf,
+  hadLevels,
   HIGHEST,
   highest,
+  isFreeing,
   isSmooth,
   isSooner,
   LEVELS,
@@ -64,6 +67,10 @@ const CLEARLY = 1.3;
 const FAR = 0.5;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
+/** How slowly what was carried falls to what is sent, ms: rates fall before a layer is gone. */
+const FALL_MS = 5_000;
+/** What was carried when room was given up lately, ms, may be sent again without waiting. */
+const FREED_MS = 60_000;
 /**
  * Where nothing has changed for so long, ms, less room does for the next step, seen for so long:
  * who has a layer keeps it with less, so what somebody gets would depend on what was before.
@@ -71,7 +78,6 @@ const MUCH = 1.5;
 const QUIET_MS = 5_000;
 const TIGHT_SEEN_MS = 6_000;
 const TIGHT_ROOM = 1.07;
-const ALL_LEVELS = (1 << LEVELS) - 1;
 
 /** How the video of one connection shares what there is. */
 export class Allocation {
@@ -106,6 +112,13 @@ export class Allocation {
   #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
+  /** What is sent and is not too much, or was a moment ago, and when this was updated. */
+  #carriedBps = 0;
+  #carriedAt = 0;
+  /** As much as that when something else was wanted or sent lately: others may have it. */
+  #isFreed = false;
+  #freedBps = 0;
+  #freedAt = -Infinity;
   /** Since when nothing has changed, and what room the next step needs for that. */
   #quietSince = -Infinity;
   #room = ROOM;
@@ -136,6 +149,7 @@ export class Allocation {
     if (at < 0) return;
     this.#tracks.splice(at, 1);
     this.#isDirty = true;
+    this.#isFreed = true;
   }
 
   /** Whether everybody has all that is wanted. */
@@ -172,8 +186,9 @@ export class Allocation {
     const roomBps = budgetBps - unseenBps;
     const seenBps = probedBps - unseenBps;
     const changes = this.#decide(budgetBps, roomBps, steadyBps, mayRaise, seenBps, now);
+    this.#carry(now);
     this.goalBps = this.nextBps;
-    if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs && !this.#isFarBelow()) {
+    if (this.nextBps > 0 && now - this.#loweredAt < this.#holdMs && !this.#isKnownToFit()) {
       this.goalBps = Math.max(this.nextBps, this.#failedBps * MUCH);
     }
     return changes;
@@ -203,7 +218,8 @@ export class Allocation {
       sort(this.#tracks);
       // What others have may be given away, but no more is sent than before if nothing may be.
       const most = Math.min(roomBps / ROOM, mayRaise ? Infinity : before);
-      const held = isHeld ? Math.max(before, this.#failedBps * FAR) : Infinity;
+      const freedBps = this.#isFreed ? this.#free(now) : 0;
+      const held = isHeld ? Math.max(before, freedBps, this.#failedBps * FAR) : Infinity;
       const raiseBps = Math.min(most, held);
       this.#share(PAUSED, budgetBps, raiseBps, hasNew ? most : raiseBps);
       return this.#adopt(now);
@@ -213,7 +229,7 @@ export class Allocation {
       return this.#takeBack(before, now);
     }
     if (this.#isRaiseDue(steadyBps, probedBps, now) && mayRaise) {
-      this.#share(HIGHEST, 0, steadyBps / this.#room);
+      this.#share(HIGHEST, 0, Math.min(steadyBps / this.#room, this.#mostBps(steadyBps, now)));
       return this.#adopt(now);
     }
     return false;
@@ -236,11 +252,14 @@ export class Allocation {
     for (const track of this.#tracks) {
       const usable = usableLevels(track);
       track.usable = usable;
-      const seen = usable | (track.isScreen ? 1 << 12 : 0) | (track.isSpeaker ? 1 << 13 : 0) |
-        (track.maxSpatial << 14) | ((track.priority & 0xff) << 16);
+      const seen = decisiveOf(track);
       if (seen !== track.seen) {
-        if (track.seen < 0 || (track.seen & ALL_LEVELS) === 0) this.#isDirty = true;
-        else this.#isReordered = true;
+        if (!hadLevels(track)) this.#isDirty = true;
+        else {
+          this.#isReordered = true;
+          // Speakers change all the time, and cameras sway: these alone give nothing up.
+          this.#isFreed ||= isFreeing(track.seen, seen);
+        }
         track.seen = seen;
       }
       if (usable === 0) continue;
@@ -286,7 +305,7 @@ export class Allocation {
     this.#stepsLeft = isForMany ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
     if (this.#isHeld(steadyBps, now)) {
-      if (!this.#isFarBelow()) return false;
+      if (!this.#isKnownToFit()) return false;
       this.#stepsLeft = 1;
     }
     const isUnsettled = sinceLowered < LATELY_MS && !this.#isClearlyBetter(steadyBps);
@@ -304,9 +323,38 @@ export class Allocation {
     return steadyBps >= this.#failedBps * MUCH;
   }
 
+  /** Whether the next step need not wait with what was too much. */
+  #isKnownToFit(): boolean {
+    return this.#isFarBelow() || this.nextBps <= this.#freedBps * this.#room;
+  }
+
   /** Whether the next step is to more frames of a lowest layer, far below what was too much. */
   #isFarBelow(): boolean {
     return this.#isNextSmooth && this.nextBps < this.#failedBps * FAR;
+  }
+
+  /** Limit of the sum for a raise: who comes first may not try with it what is still held. */
+  #mostBps(steadyBps: number, now: number): number {
+    if (!this.#isHeld(steadyBps, now)) return Infinity;
+    return Math.max(this.#freedBps, this.#isFarBelow() ? this.#failedBps * FAR : 0);
+  }
+
+  /** What is sent was not too much so far. */
+  #carry(now: number): void {
+    const kept = Math.max(0, 1 - (now - this.#carriedAt) / FALL_MS);
+    this.#carriedBps = Math.max(this.totalBps, this.#carriedBps * kept);
+    this.#carriedAt = now;
+    if (now - this.#freedAt >= FREED_MS) this.#freedBps = 0;
+  }
+
+  /** Others may have what somebody gives up. @returns What may be sent without waiting for it. */
+  #free(now: number): number {
+    this.#isFreed = false;
+    if (this.#carriedBps > this.#freedBps) {
+      this.#freedBps = this.#carriedBps;
+      this.#freedAt = now;
+    }
+    return this.#freedBps;
   }
 
   /**
@@ -406,6 +454,8 @@ export class Allocation {
     else if (isAgain) this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
     this.#failedBps = sum;
     this.#loweredAt = now;
+    this.#carriedBps = this.totalBps;
+    this.#freedBps = 0;
     return true;
   }
 

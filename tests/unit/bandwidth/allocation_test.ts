@@ -359,6 +359,101 @@ Deno.test("Allocation tries nothing again before its time because somebody else 
   for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
 });
 
+interface HeldWorld {
+  readonly allocation: Allocation;
+  readonly first: AllocatedTrack;
+  readonly second: AllocatedTrack;
+  /** Time goes on, and what is known to fit stays. */
+  run(ms: number, mayRaise: boolean): void;
+}
+
+/** The first has 1.5 Mbit/s and the second 150 kbit/s; the second's next step failed often. */
+function heldWorld(): HeldWorld {
+  const [first, second] = [1, 2].map(() => flat(150_000, 500_000, 1_500_000)) as [
+    AllocatedTrack,
+    AllocatedTrack,
+  ];
+  first.priority = second.maxSpatial = 1;
+  const allocation = allocationOf([first, second], false);
+  let now = 0;
+  // It is believed to fit until it is tried.
+  for (let failed = 0; failed < 5; now += 100) {
+    const wasTried = allocation.totalBps > 1_900_000;
+    allocation.allocate(wasTried ? 1_700_000 : 2_400_000, true, now);
+    if (wasTried) failed++;
+  }
+  assert.deepEqual([spatialOf(first), spatialOf(second)], [2, 0]);
+  const run = (ms: number, mayRaise: boolean) => {
+    for (const end = now + ms; now < end; now += 100) {
+      allocation.allocate(1_900_000, mayRaise, now);
+    }
+  };
+  run(1_000, true);
+  return { allocation, first, second, run };
+}
+
+const GIVEN_UP: Readonly<Record<string, (world: HeldWorld) => void>> = {
+  swapped: ({ first, second }) => {
+    first.priority = first.maxSpatial = 0;
+    second.priority = 1;
+    second.maxSpatial = 2;
+  },
+  left: ({ allocation, first, second }) => {
+    allocation.remove(first);
+    second.maxSpatial = 2;
+  },
+  muted: ({ first, second }) => {
+    first.costBps.fill(0);
+    second.maxSpatial = 2;
+  },
+  "smaller, the other larger later": ({ first, second, run }) => {
+    first.priority = first.maxSpatial = 0;
+    run(5_000, true);
+    second.maxSpatial = 2;
+  },
+  "smaller, while nothing may be raised": ({ first, second, run }) => {
+    first.priority = first.maxSpatial = 0;
+    second.maxSpatial = 2;
+    run(5_000, false);
+    // Step by step then.
+    run(5_000, true);
+  },
+};
+
+for (const [how, giveUp] of Object.entries(GIVEN_UP)) {
+  Deno.test(`Allocation gives others what was carried at once, also in a pause: one is ${how}`, () => {
+    const world = heldWorld();
+    giveUp(world);
+    world.run(3_000, true);
+    assert.equal(spatialOf(world.second), 2);
+  });
+}
+
+Deno.test("Allocation tries nothing beyond what was carried before its time because room was given up", () => {
+  const { allocation, first, second, run } = heldWorld();
+  const carriedBps = allocation.totalBps;
+  for (let swaps = 0; swaps < 10; swaps++) {
+    const [from, to] = swaps % 2 === 0 ? [first, second] : [second, first];
+    from.priority = 0;
+    to.priority = 1;
+    from.maxSpatial = 1;
+    to.maxSpatial = 2;
+    run(2_000, true);
+    assert.ok(allocation.totalBps <= carriedBps, `${allocation.totalBps} bits/s`);
+    assert.deepEqual([spatialOf(from), spatialOf(to)], [0, 2]);
+  }
+});
+
+Deno.test("Allocation does not rely for long on what was carried before room was given up", () => {
+  const { first, second, run } = heldWorld();
+  first.priority = first.maxSpatial = 0;
+  second.maxSpatial = 0;
+  run(70_000, true);
+  second.maxSpatial = 2;
+  run(3_000, true);
+  assert.equal(spatialOf(second), 1);
+});
+
 Deno.test("Allocation gives whoever is new a lowest layer at once, and others nothing before its time by that", () => {
   const track = flat(150_000, 500_000, 1_700_000);
   const allocation = allocationOf([track]);
