@@ -417,8 +417,11 @@ export class IceLiteAgent implements PathValidator {
   }
 
   #follow(record: PathRecord, now: number): void {
-    // A check that left before the client moved may be read after media from where it is now.
-    const saysNothing = record === this.#selected && this.#wanted?.record.claims === 0;
+    const wanted = this.#wanted;
+    // A check that left before the client moved may be read after media from where it is now; one
+    // that is read much later says that it has not moved.
+    const saysNothing = record === this.#selected && wanted?.record.claims === 0 &&
+      now - wanted.since < SELECTED_SILENT_MS;
     if (!saysNothing) this.#wanted = undefined;
     for (const other of this.#paths.all) {
       other.nominated = other === record;

@@ -567,6 +567,23 @@ Deno.test("IceLiteAgent follows it though a check is read later that left before
   assert.equal(world.media, HOME.port, "two checks are no late ones");
 });
 
+Deno.test("IceLiteAgent follows it no more once the client goes on nominating where it was", () => {
+  const world = homeWorld();
+  world.mediaFrom(MOBILE);
+  for (const waitMs of [100, 200]) {
+    world.advance(world.ours.agent, waitMs);
+    world.checksTo(MOBILE);
+  }
+  for (let i = 0; i < 4; i++) {
+    world.advance(world.ours.agent, PING_MS);
+    world.ping(HOME, { useCandidate: true });
+    world.answerAt(HOME);
+  }
+  world.ping(MOBILE, { priority: 1 });
+  assert.equal(world.answerAt(MOBILE), true, "it is asked as any other path");
+  assert.equal(world.media, HOME.port, "a check that nominates nothing moves nothing");
+});
+
 Deno.test("IceLiteAgent lets media from somewhere else undo no nomination that waits for its proof", () => {
   const world = homeWorld();
   world.live(HOME, 2 * PING_MS);
