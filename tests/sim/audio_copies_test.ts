@@ -93,6 +93,27 @@ for (const isAudioUncounted of [false, true]) {
   });
 }
 
+for (const isAudioUncounted of [false, true]) {
+  const numbers = isAudioUncounted ? "without numbers" : "numbered";
+  Deno.test(`copies of audio (${numbers}): left out for want of room, they come back when the last video goes`, () => {
+    const world = new BottleneckWorld({ ...REPORTS, isAudioUncounted });
+    world.link.rateBps = 140_000;
+    world.link.loss = 0.03;
+    world.run(20_000);
+    world.begin();
+    world.run(5_000);
+    assert.ok(world.redundant < 0.5 * world.came, `${world.redundant} of ${world.came}`);
+    world.side.remove("DT_1" as DownTrackId, world.now);
+    world.link.rateBps = 10_000_000;
+    world.run(1_000);
+    world.begin();
+    world.run(60_000);
+    assert.equal(world.redundant, world.came, "a copy in each packet");
+    // 0.03² is what a single copy leaves.
+    assert.ok(missed(world) < 0.005, `${missed(world)} of the sound missing`);
+  });
+}
+
 /** A subscriber on one of the engines, which reports once a second. */
 function subscriber(source: UpTrack, now: number) {
   const sink = new RecordingSink();

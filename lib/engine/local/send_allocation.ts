@@ -76,7 +76,7 @@ export class SendAllocation {
   readonly #sharers = new Map<DownTrackId, Sharer>();
   readonly #allocation: Allocation;
   readonly #allowPause: boolean;
-  readonly #audioFirst = new AudioFirst();
+  #audioFirst = new AudioFirst();
   readonly #audio = new AudioNeeds();
   #videos = 0;
   /** The client is to say how packets arrive, and whether it has done so, ever. */
@@ -138,6 +138,7 @@ export class SendAllocation {
     if (share === undefined) return;
     this.#videos--;
     this.#allocation.remove(share);
+    if (this.#videos === 0) this.#freeAudio();
   }
 
   setSource(id: DownTrackId, upTrack: UpTrack): void {
@@ -312,11 +313,17 @@ export class SendAllocation {
     this.#tell(id, isPaused);
   }
 
+  /** Nothing is shared out any more: nobody would say that there is room for copies again. */
+  #freeAudio(): void {
+    this.#audioFirst = new AudioFirst();
+    this.#copies.setRoom(COPIES.more);
+  }
+
   /** Nobody knows what the path carries: everything that is wanted is sent. */
   #release(now: number): void {
     if (!this.#isGoverned) return;
     this.#isGoverned = false;
-    this.#copies.setRoom(COPIES.more);
+    this.#freeAudio();
     for (const [id, sharer] of this.#sharers) {
       if (sharer.share === undefined) continue;
       sharer.share.level = WHOLE;
