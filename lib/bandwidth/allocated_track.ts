@@ -182,18 +182,50 @@ export function isSmooth(track: AllocatedTrack): boolean {
  * a lowest layer before a larger picture of anybody, else what costs less. Whoever is behind mostly
  * needs less, and nobody waits for a step that will never fit.
  */
-export function isSooner(a: AllocatedTrack, b: AllocatedTrack): boolean {
+function isSooner(a: AllocatedTrack, b: AllocatedTrack): boolean {
   const isOther = isSmooth(a) !== isSmooth(b) && a.level !== PAUSED && b.level !== PAUSED;
   return isOther ? isSmooth(a) : stepOf(a) < stepOf(b);
 }
 
 /** What the next step adds, bits per second. */
-function stepOf(track: AllocatedTrack): number {
+export function stepOf(track: AllocatedTrack): number {
   return track.costBps[above(track)]! - costOf(track, track.level);
 }
 
+/** What `track` has beyond what comes before all second steps, bits per second. */
+export function spareOf(track: AllocatedTrack): number {
+  const { usable, level, isScreen, costBps } = track;
+  if (usable === 0 || level === PAUSED) return 0;
+  const first = lowest(usable);
+  const least = isScreen ? nearest(usable, first | (TEMPORAL_STEPS - 1)) : first;
+  return Math.max(0, costBps[level]! - costBps[least]!);
+}
+
+/** Of `tracks` in `[first, end)` that are paused, or of those that are not, whose step is next. */
+export function soonest(
+  tracks: readonly AllocatedTrack[],
+  first: number,
+  end: number,
+  isPaused: boolean,
+): AllocatedTrack | undefined {
+  let next: AllocatedTrack | undefined;
+  for (let i = first; i < end; i++) {
+    const track = tracks[i]!;
+    if ((track.level === PAUSED) !== isPaused || above(track) === LEVELS) continue;
+    if (next === undefined || isSooner(track, next)) next = track;
+  }
+  return next;
+}
+
+/** Where the tracks end that are equal to that at `first`. */
+export function endOfRank(tracks: readonly AllocatedTrack[], first: number): number {
+  let end = first + 1;
+  while (end < tracks.length && rank(tracks[first]!) === rank(tracks[end]!)) end++;
+  return end;
+}
+
 /** Smaller comes first; equal ones share level by level. */
-export function rank({ isScreen, priority }: AllocatedTrack): number {
+function rank({ isScreen, priority }: AllocatedTrack): number {
   return (isScreen ? 0 : SCREEN_RANK) + (priority === 0 ? UNSET_RANK : priority & 0xff);
 }
 

@@ -20,18 +20,20 @@ import {
   AllocatedTrack,
   costOf,
   decisiveOf,
+  endOfRank,
   hadLevels,
   HIGHEST,
   highest,
   isFreeing,
   isSmooth,
-  isSooner,
   LEVELS,
   lowest,
   nearest,
   PAUSED,
-  rank,
+  soonest,
   sort,
+  spareOf,
+  stepOf,
   TEMPORAL_STEPS,
   usableLevels,
 } from "./allocated_track.ts";
@@ -61,6 +63,8 @@ const MAX_HOLD_MS = 160_000;
 const SHORT_LIVED_MS = 30_000;
 /** Room for the next step has to be seen so long, ms: what is sent shakes, too… */
 const ROOM_SEEN_MS = 2_000;
+/** …and for a step for which others have to give something back, longer… */
+const TAKEN_SEEN_MS = 10_000;
 /** …unless there is so many times of it. */
 const CLEARLY = 1.3;
 /** More frames of a lowest layer, below this part of what was too much, do not wait with it. */
@@ -112,6 +116,13 @@ export class Allocation {
   #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
+  /** For the next step others have to give back what comes behind it; and so it was at last. */
+  #isNextTaken = false;
+  #wasNextTaken = false;
+  #takenAt = -Infinity;
+  #nextStepBps = 0;
+  /** What raises rely on. */
+  #limitBps = 0;
   /** What is sent and is not too much, or was a moment ago, and when this was updated. */
   #carriedBps = 0;
   #carriedAt = 0;
@@ -179,6 +190,7 @@ export class Allocation {
     unseenBps = 0,
   ): boolean {
     const steadyBps = this.#steady(budgetBps, probedBps, now) - unseenBps;
+    this.#limitBps = steadyBps;
     this.#look();
     const isQuiet = now - this.#quietSince >= QUIET_MS;
     this.#room = isQuiet && !this.isOnePaused ? TIGHT_ROOM : ROOM;
@@ -229,7 +241,13 @@ export class Allocation {
       return this.#takeBack(before, now);
     }
     if (this.#isRaiseDue(steadyBps, probedBps, now) && mayRaise) {
-      this.#share(HIGHEST, 0, Math.min(steadyBps / this.#room, this.#mostBps(steadyBps, now)));
+      const room = this.#isNextTaken ? ROOM : this.#room;
+      const mostBps = Math.min(steadyBps / room, this.#mostBps(steadyBps, now));
+      // What is given back goes first; the step comes when that is seen to have made its room.
+      if (this.#isNextTaken) {
+        this.#takenAt = now;
+        this.#share(PAUSED, mostBps - this.#nextStepBps, 0);
+      } else this.#share(HIGHEST, 0, mostBps);
       return this.#adopt(now);
     }
     return false;
@@ -297,10 +315,14 @@ export class Allocation {
       this.#roomSince = Infinity;
       return false;
     }
-    if (this.#roomSince === Infinity) this.#roomSince = now;
+    const isTakenNow = this.#isNextTaken && !this.#wasNextTaken;
+    this.#wasNextTaken = this.#isNextTaken;
+    if (this.#roomSince === Infinity || isTakenNow) this.#roomSince = now;
     const isAmple = probedBps >= this.nextBps || steadyBps >= this.nextBps * CLEARLY;
-    const seenMs = this.#room === ROOM ? ROOM_SEEN_MS : TIGHT_SEEN_MS;
+    const roomSeenMs = this.#room === ROOM ? ROOM_SEEN_MS : TIGHT_SEEN_MS;
+    const seenMs = this.#isNextTaken ? TAKEN_SEEN_MS : roomSeenMs;
     if (!isAmple && now - this.#roomSince < seenMs) return false;
+    if (now - this.#takenAt < UNSETTLED_MS) return false;
     const isForMany = probedBps >= this.#manyBps || steadyBps >= this.#manyBps * CLEARLY;
     this.#stepsLeft = isForMany ? Infinity : 1;
     const sinceLowered = now - this.#loweredAt;
@@ -383,8 +405,7 @@ export class Allocation {
     }
     // By priority: who comes first has all that fits before the others have a second level.
     for (let first = 0; first < tracks.length;) {
-      let end = first + 1;
-      while (end < tracks.length && rank(tracks[first]!) === rank(tracks[end]!)) end++;
+      const end = endOfRank(tracks, first);
       sum = this.#climb(first, end, LEVELS, sum, keepBps, raiseBps);
       first = end;
     }
@@ -459,23 +480,50 @@ export class Allocation {
     return true;
   }
 
+  /**
+   * Finds the next step: somebody's lowest level before a second one of anybody, then of each rank
+   * what comes soonest. What never fits is passed over, as where all is shared from the beginning.
+   */
   #sumUp(): void {
+    const tracks = this.#tracks;
     this.totalBps = this.#sum();
     this.nextBps = this.#manyBps = 0;
-    this.#isNextSmooth = false;
-    let first: AllocatedTrack | undefined;
-    let next: AllocatedTrack | undefined;
-    for (const track of this.#tracks) {
-      if (above(track) === LEVELS) continue;
-      first ??= track;
-      // Somebody's lowest level comes before a second step of anybody.
-      if (track.level !== PAUSED && rank(track) !== rank(first)) continue;
-      if (next === undefined || isSooner(track, next)) next = track;
+    this.#isNextSmooth = this.#isNextTaken = false;
+    let isFound = this.#consider(soonest(tracks, 0, tracks.length, true), 0);
+    for (let first = 0; first < tracks.length && !isFound;) {
+      const end = endOfRank(tracks, first);
+      isFound = this.#consider(soonest(tracks, first, end, false), end);
+      first = end;
     }
-    if (first === undefined || next === undefined) return;
-    this.nextBps = this.#withStep(next);
-    this.#manyBps = Math.max(this.nextBps, this.#withStep(first));
-    this.#isNextSmooth = isSmooth(next);
+    for (const track of tracks) {
+      if (above(track) === LEVELS) continue;
+      this.#manyBps = Math.max(this.nextBps, this.#withStep(track));
+      return;
+    }
+  }
+
+  /**
+   * Notes the next step of `track` as that of all if it costs less than what was noted, or fits.
+   *
+   * @param behind From here on tracks give back for it what they have beyond the least.
+   * @returns Whether it fits.
+   */
+  #consider(track: AllocatedTrack | undefined, behind: number): boolean {
+    if (track === undefined) return false;
+    const stepBps = stepOf(track);
+    let takenBps = 0;
+    for (let i = behind; i < this.#tracks.length; i++) takenBps += spareOf(this.#tracks[i]!);
+    const wholeBps = this.#withStep(track);
+    const isWhole = wholeBps <= this.#limitBps;
+    const leastBps = (this.totalBps - takenBps + stepBps) * ROOM;
+    const neededBps = isWhole ? wholeBps : Math.min(wholeBps, leastBps);
+    const isFitting = neededBps <= this.#limitBps;
+    if (!isFitting && this.nextBps !== 0 && neededBps >= this.nextBps) return false;
+    this.nextBps = neededBps;
+    this.#nextStepBps = stepBps;
+    this.#isNextTaken = isFitting && !isWhole;
+    this.#isNextSmooth = isSmooth(track) && !this.#isNextTaken;
+    return isFitting;
   }
 
   /** What has to fit if that one has its next level. */

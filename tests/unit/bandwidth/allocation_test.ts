@@ -541,6 +541,46 @@ Deno.test("Allocation has nobody wait for somebody's step that does not fit", ()
   assert.deepEqual(later(allocation, tracks, 700_000, 60_000), [PAUSED, 1]);
 });
 
+Deno.test("Allocation gives cameras the room that is too little for a screen's next step", () => {
+  const tracks = [flat(300_000, 3_000_000), flat(150_000, 500_000), flat(150_000, 500_000)];
+  tracks[0]!.isScreen = true;
+  const allocation = allocationOf(tracks, false);
+  assert.deepEqual(later(allocation, tracks, 620_000, 0), [0, 0, 0]);
+  assert.deepEqual(later(allocation, tracks, 1_800_000, 60_000), [0, 1, 1]);
+});
+
+Deno.test("Allocation takes others' second steps back for who comes before them, once that fits", () => {
+  const tracks = [flat(300_000, 1_000_000), flat(150_000, 500_000), flat(150_000, 500_000)];
+  tracks[0]!.isScreen = true;
+  const allocation = allocationOf(tracks, false);
+  assert.deepEqual(later(allocation, tracks, 1_050_000, 0), [0, 1, 0]);
+  // 1.3 Mbit/s with room, and no more: not with a camera's larger picture.
+  assert.deepEqual(later(allocation, tracks, 1_550_000, 60_000), [1, 0, 0]);
+});
+
+Deno.test("Allocation shows everybody before anybody has more, though the last one costs more", () => {
+  const tracks = [flat(100_000, 200_000, 300_000), flat(100_000, 200_000, 300_000), flat(400_000)];
+  const allocation = allocationOf(tracks);
+  let now = 0;
+  for (let bps = 240_000; bps < 720_000; bps += 500, now += 100) {
+    allocation.allocate(bps, true, now);
+  }
+  assert.deepEqual(later(allocation, tracks, 720_000, now), [0, 0, 0]);
+  assert.deepEqual(later(allocation, tracks, 850_000, now + 60_000), [1, 0, 0]);
+});
+
+Deno.test("Allocation takes nothing back for a picture while the estimate only shakes near its room", () => {
+  const random = seededRandom(1);
+  const estimate = shaking(random);
+  const tracks = [flat(100_000, 200_000, 300_000), flat(400_000)];
+  const allocation = allocationOf(tracks);
+  assert.deepEqual(later(allocation, tracks, 500_000, 0), [2, PAUSED]);
+  for (let now = 60_000; now < 360_000; now += 100) {
+    allocation.allocate(560_000 * estimate(), true, now);
+    assert.deepEqual(tracks.map(spatialOf), [2, PAUSED], `at ${now}`);
+  }
+});
+
 Deno.test("Allocation lets no lowest layer stand at few frames until others' larger ones would fit", () => {
   for (const fps of [15, 30]) {
     const tracks = [camera(fps), camera(fps)];
