@@ -35,6 +35,8 @@ export class AudioNeeds {
   uncountedCopiesBps = 0;
   /** A copy more than publishers send, counted or not: it is the first that gives way. */
   moreBps = 0;
+  /** Redundancy that is not sent now and may soon have to be: no picture is to have its room. */
+  keptBps = 0;
   /** Some is sent. */
   isThere = false;
 
@@ -44,6 +46,7 @@ export class AudioNeeds {
       this.copiesBps =
       this.uncountedCopiesBps =
       this.moreBps =
+      this.keptBps =
         0;
     this.isThere = false;
   }

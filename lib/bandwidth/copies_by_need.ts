@@ -92,6 +92,11 @@ export class CopiesByNeed {
     return this.#isMuchOfAudio || this.#isMuchOfAll;
   }
 
+  /** They are left out, and what this path has lost before it may soon lose again. */
+  mayReturn(now: number): boolean {
+    return !this.isNeeded && this.#holdMs >= HOLD_MS && now - this.#leftOutAt < RELAPSE_MS;
+  }
+
   /** Packets take another path from now on, of which nothing is known. */
   pathChanged(): void {
     this.#isMuchOfAudio = this.#isMuchOfAll = false;

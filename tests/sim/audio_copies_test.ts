@@ -158,3 +158,19 @@ Deno.test("copies of audio behind a relay: each engine sends them to those of it
   run(22, false);
   assert.deepEqual([near.payloadType(), far.payloadType()], [111, 111]);
 });
+
+Deno.test("copies of audio: bursts of loss take no layer again and again that had their room", () => {
+  const world = new BottleneckWorld(REPORTS);
+  world.link.rateBps = 1_020_000;
+  world.run(60_000);
+  world.begin();
+  const bursts = 4;
+  for (let burst = 0; burst < bursts; burst++) {
+    world.link.loss = 0.5;
+    world.run(60);
+    world.link.loss = 0;
+    world.run(70_000);
+  }
+  // Each takes one at most, and it may come back.
+  assert.ok(world.spatial.length <= 2 * bursts, `layers ${world.spatial}`);
+});

@@ -34,6 +34,11 @@ export class AudioCopies {
     return this.#need.isNeeded;
   }
 
+  /** Whether they are left out, and may soon have to come back. */
+  mayReturn(now: number): boolean {
+    return this.#need.mayReturn(now);
+  }
+
   add(track: DownTrack, section: SendSection): void {
     if (!takesCopies(section)) return;
     this.#tracks.add(track);

@@ -201,7 +201,7 @@ export class SendAllocation {
     const bps = this.#budget(estimate, now);
     if (bps < 0) return this.#release(now);
     this.#isGoverned = true;
-    this.#readCosts();
+    this.#readCosts(now);
     // What a client without feedback says it can take grows with what it gets: never from nothing.
     const isFull = estimate !== undefined && (this.#isHeard || estimate.limitedBy === "tcp") &&
       (estimate.queueMs >= FULL_MS || estimate.lossFraction >= FULL_LOSS);
@@ -248,9 +248,9 @@ export class SendAllocation {
 
   /** What audio takes beside the budget, bits per second, as far as it was not taken off. */
   #unseenBps(): number {
-    const { uncountedBps, uncountedCopiesBps } = this.#audio;
+    const { uncountedBps, uncountedCopiesBps, keptBps } = this.#audio;
     const copiesBps = this.#audioFirst.isBare ? 0 : uncountedCopiesBps;
-    return (this.#isHiding ? 0 : uncountedBps) + copiesBps;
+    return (this.#isHiding ? 0 : uncountedBps) + copiesBps + keptBps;
   }
 
   /** What may be sent but for what is sent again, bits per second; negative if nobody knows. */
@@ -273,8 +273,9 @@ export class SendAllocation {
    * Fills what videos and audio cost. Without numbers audio is no part of what is acknowledged, so
    * what is acknowledged all the time is what it leaves already; what a burst has shown is not.
    */
-  #readCosts(): void {
+  #readCosts(now: number): void {
     const needs = this.#audio;
+    const isKept = this.#copies.mayReturn(now);
     needs.clear();
     for (const [id, { track, upTrack, share, isNumbered, isCopied }] of this.#sharers) {
       if (share !== undefined) {
@@ -293,7 +294,9 @@ export class SendAllocation {
       needs.isThere = true;
       if (isCounted) needs.bareBps += bareBps;
       else needs.uncountedBps += bareBps;
-      if (!isCopied || !this.#copies.isNeeded) continue;
+      if (!isCopied) continue;
+      if (isKept) needs.keptBps += copiesBps;
+      if (!this.#copies.isNeeded) continue;
       if (layer.isRedundant && this.#copies.isMuchLost) needs.moreBps += bareBps;
       if (isCounted) needs.copiesBps += copiesBps;
       else needs.uncountedCopiesBps += copiesBps;

@@ -110,3 +110,14 @@ Deno.test("CopiesByNeed takes no silence for a path that loses nothing", () => {
   need.lost(60_000);
   assert.equal(leftOutAt(need, 61_000, 160_000, 1_000, 2.5), 100_000);
 });
+
+Deno.test("CopiesByNeed foresees a return for two minutes, where something was lost before", () => {
+  const clean = new CopiesByNeed();
+  const cleanAt = leftOutAt(clean, 0, 60_000);
+  assert.equal(clean.mayReturn(cleanAt + 1_000), false, "that path has lost nothing");
+  clean.lost(70_000);
+  assert.equal(clean.mayReturn(71_000), false, "they are there");
+  const at = leftOutAt(clean, 71_000, 200_000);
+  assert.equal(clean.mayReturn(at + 119_000), true);
+  assert.equal(clean.mayReturn(at + 121_000), false);
+});
