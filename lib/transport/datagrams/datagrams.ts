@@ -127,8 +127,10 @@ export interface Datagrams {
    */
   onFlushing?: () => void;
   /**
-   * After a flush that has given all that was queued to the kernel, by a twin that does that in one
-   * go; others never call it. Must not throw, and send nothing.
+   * After each call that has given the kernel something that was queued, or the last of it, by a
+   * twin that does that in one go; others never call it. What the kernel has not taken by then
+   * counts as if it had: else what left first would seem to have left with the last, which does
+   * more harm (`departures.ts`). Must not throw, and send nothing.
    */
   onFlushed?: () => void;
 }

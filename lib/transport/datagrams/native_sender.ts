@@ -143,6 +143,8 @@ export class NativeSender {
     const sent = this.#libc.sendmmsg(this.#fd, outgoing.pointer, outgoing.count, MSG_DONTWAIT);
     if (sent > 0) {
       this.#noteSent(sent);
+      // What has left is not to wait for what follows; of the last of it the flush tells.
+      if (this.#queue.count > 0) this.onFlushed?.();
       return true;
     }
     const errno = sent < 0 ? this.#libc.errno() : Errno.EAGAIN;

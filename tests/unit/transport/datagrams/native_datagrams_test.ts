@@ -115,6 +115,28 @@ test("says when the kernel is given what waits, and when it has all of it", asyn
   assert.equal(told.length, 5, "nothing waits");
 });
 
+test("says after the call in which some of it has left that it has, and not a call later", async () => {
+  const libc = new FaultyLibc();
+  const told: string[] = [];
+  const answers = [{ letThrough: 2 }, Errno.ENETUNREACH, { letThrough: 1 }, Errno.EAGAIN];
+  libc.script = (count, call) => {
+    told.push("call");
+    return answers[call] ?? { letThrough: count };
+  };
+  await using a = await openNativePeer({ libc });
+  await using b = await openNativePeer();
+  a.socket.onFlushing = () => told.push("before");
+  a.socket.onFlushed = () => told.push("after");
+  // Each longer than the one before: six messages.
+  for (let i = 0; i < 6; i++) commit(a, i, 10 + i, b.address);
+  a.socket.flush();
+  const [sent, failed] = [["before", "call", "after"], ["before", "call"]];
+  assert.deepEqual(told, [...sent!, ...failed!, ...sent!, ...failed!]);
+  told.length = 0;
+  a.platform.advance(1);
+  assert.deepEqual(told, sent);
+});
+
 test("sends empty datagrams by themselves", async () => {
   await using a = await openNativePeer();
   await using b = await openNativePeer();
