@@ -16,7 +16,7 @@ import {
   SKIPPED,
   type WrittenPacket,
 } from "../base/packet_sink.ts";
-import { SendKind } from "./datagrams/datagrams.ts";
+import { type Datagrams, SendKind } from "./datagrams/datagrams.ts";
 import type { NetworkPath } from "./ice/network_path.ts";
 import type { SrtpSession } from "./srtp/srtp_session.ts";
 
@@ -57,6 +57,11 @@ export class RtpOutlet implements PacketSink {
   ) {
     this.#route = route;
     this.#copies = copies;
+  }
+
+  /** What packets wait in now until they leave; absent where nobody tells when they do. */
+  get datagrams(): Datagrams | undefined {
+    return this.#route.mediaPath?.datagrams;
   }
 
   reserve(): Uint8Array | undefined {

@@ -40,8 +40,11 @@ const QUEUE_INTERVAL_MS = 100;
 
 /** The connection as seen from its estimate. */
 export interface EstimateWorld {
-  /** Numbers what leaves while somebody keeps the history. */
-  readonly outlet: { history?: SendHistory | undefined };
+  /** Numbers what leaves while somebody keeps the history, and knows which socket it waits in. */
+  readonly outlet: {
+    history?: SendHistory | undefined;
+    readonly datagrams?: object | undefined;
+  };
   /** Bytes that wait in the socket of a TCP path; absent or negative: it is none. */
   readonly queuedBytes?: () => number;
   /** Bytes that were left out of that, in all. */
@@ -177,7 +180,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
     const { cluster } = this.#probes;
     this.#estimate!.sent(sequence, bytes, kind, cluster, now);
     if (cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
-    if (!this.isLeaving) this.#world.departures?.add(this);
+    if (!this.isLeaving) this.#world.departures?.add(this, this.#world.outlet.datagrams);
   }
 
   left(now: number): void {

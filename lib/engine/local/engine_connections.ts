@@ -128,14 +128,14 @@ export class EngineConnections {
     }
   }
 
-  /** What was sent is about to be given to the kernel. */
+  /** What was sent by one socket is about to be given to the kernel. */
   flushing(): void {
     if (this.#departures.isAwaited) this.#departures.leaving(this.#world.platform.clock.now());
   }
 
-  /** All of it has been given to the kernel. */
-  flushed(): void {
-    if (this.#departures.isAwaited) this.#departures.left();
+  /** It has been given what waited in this one. */
+  flushed(socket: object): void {
+    if (this.#departures.isAwaited) this.#departures.left(socket);
   }
 
   /** All that was sent in this turn was flushed, whatever it goes by. */

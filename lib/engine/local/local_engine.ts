@@ -71,7 +71,7 @@ class LocalEngine implements ThreadEngine {
       drops: this.#drops,
       onBatchEnd: (now) => this.#endBatch(now),
       onFlushing: () => this.#connections?.flushing(),
-      onFlushed: () => this.#connections?.flushed(),
+      onFlushed: (datagrams) => this.#connections?.flushed(datagrams),
       onAddresses: () => this.#tellAddresses(),
       onSockets: () => this.#relays.hops.socketsChanged(this.#now()),
       onHop: (bytes, length, remote, datagrams, now) =>

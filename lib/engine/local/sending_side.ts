@@ -11,7 +11,7 @@ import {
   type SendSection,
   type SpatialLayer,
 } from "../../base/media_vocabulary.ts";
-import type { PacketSink, SendHistory } from "../../base/packet_sink.ts";
+import type { PacketSink } from "../../base/packet_sink.ts";
 import type { Random } from "../../base/platform.ts";
 import { DownTrack } from "../../media/down/down_track.ts";
 import { SenderReportFigures } from "../../media/down/down_track_options.ts";
@@ -22,7 +22,7 @@ import type { RtcpWriter } from "../../wire/rtcp_writer.ts";
 import type { SentSection } from "../messages/capture_messages.ts";
 import type { DownTrackInterval, DownTrackStats, MediaEvent } from "../messages/media_messages.ts";
 import { AudioCopies } from "./audio_copies.ts";
-import { ConnectionEstimate } from "./connection_estimate.ts";
+import { ConnectionEstimate, type EstimateWorld } from "./connection_estimate.ts";
 import type { Departures } from "./departures.ts";
 import { roundTripMs } from "./round_trip.ts";
 import { SendAllocation } from "./send_allocation.ts";
@@ -63,7 +63,7 @@ interface SentTrack {
 export interface SendingSideOptions {
   readonly emit: (event: MediaEvent) => void;
   /** Where RTP packets leave, numbered for whoever keeps their history. */
-  readonly sink: PacketSink & { history?: SendHistory | undefined };
+  readonly sink: PacketSink & EstimateWorld["outlet"];
   /** Bytes that wait in the socket of a TCP path; negative if it is none. */
   readonly queuedBytes?: () => number;
   /** Bytes of video that were left out of that, in all. */

@@ -8,9 +8,9 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
-import type { PacketSink, SendHistory } from "../../base/packet_sink.ts";
+import type { PacketSink } from "../../base/packet_sink.ts";
 import type { PeerTransport, PeerTransportListener } from "../../transport/peer_transport.ts";
-import type { PacketTap } from "../../transport/rtp_outlet.ts";
+import type { RtpOutlet } from "../../transport/rtp_outlet.ts";
 import { readUint16 } from "../../wire/big_endian.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
@@ -39,7 +39,7 @@ export type MediaTransport =
     | "close"
   >
   & {
-    readonly rtp: PacketSink & { history?: SendHistory | undefined; tap?: PacketTap | undefined };
+    readonly rtp: PacketSink & Partial<Pick<RtpOutlet, "history" | "tap" | "datagrams">>;
     /** Whole packets of RTP or RTCP, each behind its length in two bytes. */
     takePackets?(packets: Uint8Array, now: number, nowUs: number): void;
   };

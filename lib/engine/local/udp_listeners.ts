@@ -35,7 +35,8 @@ export interface UdpListenersOptions extends AddressChoice {
   readonly onBatchEnd: (now: number) => void;
   /** See {@linkcode Datagrams}. */
   readonly onFlushing?: () => void;
-  readonly onFlushed?: () => void;
+  /** The same, and by which socket. */
+  readonly onFlushed?: (datagrams: Datagrams) => void;
   /** There are other sockets than before, because the machine's addresses have changed. */
   readonly onSockets?: () => void;
   readonly onHop?: HopEntrance;
@@ -92,7 +93,7 @@ export class UdpListeners {
         ...(loop === undefined ? {} : { loop }),
       });
       if (onFlushing !== undefined) datagrams.onFlushing = onFlushing;
-      if (onFlushed !== undefined) datagrams.onFlushed = onFlushed;
+      if (onFlushed !== undefined) datagrams.onFlushed = () => onFlushed(datagrams);
       const mux = new UdpMux({ datagrams, directory, clock, drops, log, ...hop });
       mux.onBatchEnd = onBatchEnd;
       return { hostname, datagrams, mux, isGone: false };

@@ -48,6 +48,8 @@ export interface PathValidator {
 export interface NetworkPath {
   readonly protocol: "udp" | "tcp";
   readonly remote: RemoteAddress;
+  /** The socket that its packets wait in until they leave; absent where nobody tells. */
+  readonly datagrams?: Datagrams | undefined;
   /** Bytes that a slow reader has not taken yet (TCP). */
   readonly queuedBytes?: number | undefined;
   /** Bytes of video that were left out for its sake, in all (TCP). */
@@ -92,7 +94,7 @@ export class UdpPath implements NetworkPath {
 
   constructor(
     readonly remote: RemoteAddress,
-    private readonly datagrams: Datagrams,
+    readonly datagrams: Datagrams,
     private readonly table: PathTable,
   ) {}
 

@@ -16,8 +16,10 @@ import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const HEADER_BYTES = 12;
 
-function world(queuedBytes?: () => number, departures?: Departures) {
-  const outlet: { history?: SendHistory | undefined } = {};
+function world(queuedBytes?: () => number, departures?: Departures, datagrams?: object) {
+  const outlet: { history?: SendHistory | undefined; datagrams?: object | undefined } = {
+    datagrams,
+  };
   const connection = new ConnectionEstimate({
     outlet,
     timed: () => {},
@@ -225,6 +227,56 @@ Deno.test("ConnectionEstimate takes a wait for a core of our own for no queue of
     untold += pacedShare(seed).paced / 5;
   }
   assert.ok(untold > 0.1, `it would matter if it was not told: ${untold}`);
+});
+
+Deno.test("ConnectionEstimate takes a wait behind another socket's call for no queue of the path", () => {
+  const departures = new Departures();
+  const sockets = [{}, {}];
+  const worlds = sockets.map((socket) => world(undefined, departures, socket));
+  for (const { connection } of worlds) connection.setVideo(true, 0);
+  const random = new SeededRandom(1);
+  let [number, longest] = [0, 0];
+  for (let frame = 0; frame < 900; frame++) {
+    let now = 1_000 + frame * 200;
+    for (const { outlet } of worlds) {
+      for (let i = 0; i < 8; i++) {
+        outlet.history!.sent((number + i) & 0xffff, 1_100, PACKET_KIND.media, now);
+      }
+    }
+    for (const [index, socket] of sockets.entries()) {
+      departures.leaving(now);
+      const arrivals = Array.from({ length: 8 }, (_, i) => (now + 5) * 4 + i);
+      // A core is waited for when the call returns.
+      if (random.below(10) < 3) now += random.below(70);
+      departures.left(socket);
+      worlds[index]!.report(number, arrivals, now + 50);
+      longest = Math.max(longest, worlds[index]!.connection.estimate!.queueMs);
+    }
+    number += 8;
+  }
+  assert.ok(longest < 10, `a queue of ${longest} ms`);
+});
+
+Deno.test("Departures tells those alone whose socket has sent, and then those of no socket", () => {
+  const departures = new Departures();
+  const told: string[] = [];
+  const connection = (name: string) => ({
+    isLeaving: false,
+    left: (now: number) => void told.push(`${name} ${now}`),
+  });
+  const [first, second] = [{}, {}];
+  departures.add(connection("a"), first);
+  departures.add(connection("b"), second);
+  departures.add(connection("c"), undefined);
+  departures.add(connection("d"), first);
+  departures.leaving(100);
+  departures.left(first);
+  departures.leaving(170);
+  departures.left(second);
+  assert.deepEqual(told, ["a 100", "d 100", "b 170"]);
+  departures.settle();
+  assert.deepEqual(told.slice(3), ["c -Infinity"]);
+  assert.equal(departures.isAwaited, false);
 });
 
 Deno.test("Departures tells each connection once when all that it sent has left", () => {

@@ -5,11 +5,15 @@ import {
   UdpListeners,
   type UdpListenersOptions,
 } from "../../../../lib/engine/local/udp_listeners.ts";
+import type { Datagrams } from "../../../../lib/transport/datagrams/datagrams.ts";
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
+import { IceLiteAgent } from "../../../../lib/transport/ice/ice_lite.ts";
 import type { InterfaceAddress } from "../../../../lib/transport/datagrams/local_addresses.ts";
-import { chooseMediaPorts } from "../../../../lib/transport/media_ports.ts";
+import { chooseMediaPorts, type MediaPorts } from "../../../../lib/transport/media_ports.ts";
+import { RtpOutlet } from "../../../../lib/transport/rtp_outlet.ts";
 import { eventually } from "../../../support/process/eventually.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
+import { check, credentials, MemoryDatagrams, udp } from "../../transport/ice/ice_world.ts";
 
 /** How often changes are looked for, ms. */
 const LOOK_MS = 10_000;
@@ -123,5 +127,52 @@ Deno.test("UdpListeners binds the wildcard itself where addresses cannot be know
   assert.equal(world.isFree("127.0.0.1"), false);
   assert.equal(isWildcard(world.listeners.bound[0]!.hostname), true);
   assert.equal(world.platform.pendingTimers, 0, "there is nothing to look for");
+  await world.listeners.close();
+});
+
+Deno.test("UdpListeners says which socket has sent, as paths and outlets have it", async () => {
+  const opened: MemoryDatagrams[] = [];
+  const ports: MediaPorts = {
+    ...chooseMediaPorts("off"),
+    openDatagrams: () => {
+      opened.push(new MemoryDatagrams());
+      return Promise.resolve(opened.at(-1)!);
+    },
+  };
+  const flushed: Datagrams[] = [];
+  const world = new World(["127.0.0.1", "127.0.0.2"], {
+    onFlushed: (datagrams) => flushed.push(datagrams),
+  });
+  const directory = new IceDirectory(world.drops);
+  await world.listeners.open(directory, ports);
+  for (const { onFlushed } of opened.toReversed()) onFlushed?.();
+  assert.deepEqual(flushed.map((datagrams) => opened.indexOf(datagrams as MemoryDatagrams)), [
+    1,
+    0,
+  ]);
+
+  const local = credentials("abcd");
+  const agent = new IceLiteAgent({
+    directory,
+    local,
+    owner: { receive() {} },
+    listener: {
+      onPathSelected() {},
+      onInterrupted() {},
+      onLost() {},
+      onResumed() {},
+      onTimed() {},
+      onFailed() {},
+    },
+    drops: world.drops,
+    random: world.platform.random,
+    now: world.platform.clock.now(),
+  });
+  const outlet = new RtpOutlet(agent, undefined);
+  assert.equal(outlet.datagrams, undefined);
+  opened[1]!.arrive(check(local, { useCandidate: true }), udp("198.51.100.7", 50_001));
+  agent.provePath(agent.selectedPath!, world.platform.clock.now());
+  assert.equal(outlet.datagrams, opened[1]);
+  agent.close();
   await world.listeners.close();
 });

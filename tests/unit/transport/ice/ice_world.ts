@@ -29,6 +29,7 @@ export class MemoryDatagrams implements Datagrams {
   flushes = 0;
   onDatagram: Datagrams["onDatagram"] = () => {};
   onBatchEnd: Datagrams["onBatchEnd"] = () => {};
+  onFlushed?: () => void;
 
   reserve(): Uint8Array {
     return this.#slot;
