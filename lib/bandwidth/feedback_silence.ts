@@ -23,6 +23,8 @@ export class FeedbackSilence {
   #heardAt = -1;
   #backedOffAt = -Infinity;
   #isQuiet = false;
+  /** It has come at all, by whatever path. */
+  #isTold = false;
 
   sent(now: number): void {
     if (this.#since < 0) this.#since = now;
@@ -33,6 +35,7 @@ export class FeedbackSilence {
     this.#since = -1;
     this.#heardAt = now;
     this.#isQuiet = false;
+    this.#isTold = true;
   }
 
   /** Transport-wide feedback has come. */
@@ -56,7 +59,7 @@ export class FeedbackSilence {
    */
   mayProbe(now: number): boolean {
     if (this.isSilent(now)) return this.isQuiet(now);
-    return this.isHeard || this.#since < 0 || now - this.#since < UNANSWERED_MS;
+    return this.#isTold || this.#since < 0 || now - this.#since < UNANSWERED_MS;
   }
 
   /** `true` each second in which the rate is to be lowered for it. */
@@ -80,6 +83,7 @@ export class FeedbackSilence {
     return this.#isQuiet = this.isQuiet(now);
   }
 
+  /** Nothing is known of the path any more; that its other end tells what came is. */
   clear(): void {
     this.#since = this.#sentAt = this.#heardAt = -1;
     this.#isQuiet = false;

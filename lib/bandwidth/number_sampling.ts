@@ -96,6 +96,7 @@ export class NumberSampling {
     if (sinceMs > PAUSE_MS && sinceMs !== Infinity) {
       // Nothing left for a while: what was known of the path is old.
       this.#endStretch(now);
+      this.#mayRestAt = Infinity;
       this.#watchedUntil = now + CALM_MS;
       this.#forgetMoment();
       return;

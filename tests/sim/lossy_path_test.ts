@@ -10,9 +10,9 @@ import { LossyWorld } from "../support/media/lossy_world.ts";
 const DECODING_MS = 20;
 
 /** Means over three seeds, 60 s each. */
-function behind(loss: number, rttMs: number, tells = true) {
+function behind(loss: number, rttMs: number, tells = true, downBps = Infinity) {
   const runs = [1, 2, 3].map((seed) =>
-    new LossyWorld({ loss, rttMs, seed, tells }).run(20_000, 60_000)
+    new LossyWorld({ loss, rttMs, seed, tells, downBps }).run(20_000, 60_000)
   );
   const mean = (values: readonly number[]) => values.reduce((sum, one) => sum + one, 0) / 3;
   return {
@@ -42,6 +42,16 @@ for (
     assert.ok(waitMs <= mostWaitMs, `${waitMs} ms waited for`);
     // What is told is not sent once more when it is asked for.
     assert.ok(resent < 1.25 * copies * loss, `${resent} of the packets sent again`);
+  });
+}
+
+for (
+  const [loss, downBps, mostLate] of [[0.1, 2_000_000, 0.35], [0.05, 1_750_000, 0.15]] as const
+) {
+  Deno.test(`${100 * loss} % lost of ${downBps} bit/s: repairs do not fill the path themselves`, () => {
+    const { tooLate, resent } = behind(loss, 200, true, downBps);
+    assert.ok(tooLate <= mostLate, `${tooLate} of the pictures came late`);
+    assert.ok(resent < 2.5 * loss, `${resent} of the packets sent again`);
   });
 }
 

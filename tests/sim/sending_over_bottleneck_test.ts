@@ -143,6 +143,22 @@ Deno.test("SendingSide sends video again after a path was dead until all of it w
   assert.ok(bps > 1_000_000, `${bps}`);
 });
 
+Deno.test("SendingSide sends video again after it was sent by another path that was dead at first", () => {
+  const world = new BottleneckWorld({ allowPause: true });
+  world.link.rateBps = 250_000;
+  world.run(20_000);
+  world.side.pathChanged(world.now);
+  world.link.loss = 1;
+  world.run(7_000);
+  world.link.loss = 0;
+  world.link.rateBps = 10_000_000;
+  world.run(15_000);
+  world.begin();
+  world.run(10_000);
+  assert.equal(layerOf(world), 2, `the whole picture: ${world.estimate.bps}`);
+  assert.ok(world.arrivedBytes > 100_000, `${world.arrivedBytes}`);
+});
+
 Deno.test("SendingSide sends video again once a path is wide, though all was paused and nothing is retransmitted", () => {
   const world = new BottleneckWorld({ hasRtx: false, allowPause: true });
   world.run(5_000);

@@ -314,9 +314,11 @@ export class ConnectionEstimate implements SendHistory, Departing {
   #setRepairs(estimate: SendEstimate, now: number): void {
     const { limitedBy, bps, lossFraction, rttMs, ackedBps } = estimate;
     this.repairs.setRate(limitedBy === "start" ? Infinity : bps, now);
-    const isOpen = limitedBy === "demand" || limitedBy === "none" || limitedBy === "loss";
+    // What loss limits may be lost for being too much: copies would be lost with the rest.
+    const isOpen = limitedBy === "demand" || limitedBy === "none";
     this.repairs.copies = repairCopies(lossFraction, rttMs, !isOpen, limitedBy === "none");
-    this.losses.turn(ackedBps > 0 && lossFraction >= TOLD_LOSS);
+    // What a TCP connection does not bring was left out before it, and not lost on the way.
+    this.losses.turn(ackedBps > 0 && lossFraction >= TOLD_LOSS && limitedBy !== "tcp");
     this.pacer.setRate(burstRate(estimate));
   }
 }

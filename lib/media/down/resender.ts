@@ -47,7 +47,7 @@ export const NO_SOURCE = -1;
 export class Resender {
   /** Packets resent so far. */
   resent = 0;
-  /** Requests for packets of media that were noted, and those of them that were resent at all. */
+  /** Requests for packets of media that were noted, and those packets that were resent at all. */
   asked = 0;
   missed = 0;
   /** There is a stream for what comes again, and for padding. */
@@ -148,10 +148,18 @@ export class Resender {
     for (let i = 0; i < count; i++) {
       const sequence = extendSeq(numbers[i]!, last as ExtSeq);
       if (this.#isLost(sequence, rttMs, now)) lost++;
+      if (this.#isMedia(sequence)) this.asked++;
       const reason = this.#resend(source, sequence, rttMs, now);
       if (reason !== DROP.none) this.drops.count(reason);
     }
     return lost;
+  }
+
+  /** It was noted and has left. Nobody waits for padding. */
+  #isMedia(sequence: number): boolean {
+    const history = this.#history;
+    const entry = history.find(sequence);
+    return entry >= 0 && !history.waits(entry) && history.sourceSeq(entry) !== NO_SOURCE;
   }
 
   /** What left less than a round trip ago may be missed because it came late to us. */
@@ -161,13 +169,17 @@ export class Resender {
     return entry >= 0 && !history.waits(entry) && now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
   }
 
-  /** Resends a packet (16 bits, around the extended number `last`) that nobody has asked for. */
+  /**
+   * Resends a packet (16 bits, around the extended number `last`) that nobody has asked for, to who
+   * expects packets again.
+   */
   resendLost(source: LayerSource, number: number, last: number, now: number): void {
+    if (!this.hasRtx) return;
     const sequence = extendSeq(number, last as ExtSeq);
     const entry = this.#history.find(sequence);
     if (entry < 0 || this.#history.resends(entry) > 0) return;
-    const reason = this.#resend(source, sequence, 0, now);
-    if (reason !== DROP.none) this.drops.count(reason);
+    // Whatever is in the way of it, it can still be asked for: nothing is dropped.
+    this.#resend(source, sequence, 0, now);
   }
 
   /**
@@ -201,16 +213,13 @@ export class Resender {
     const history = this.#history;
     const entry = history.find(sequence);
     if (entry < 0 || history.waits(entry)) return DROP.nackUnknown;
-    // Nobody waits for padding.
-    const isMedia = history.sourceSeq(entry) !== NO_SOURCE;
-    if (isMedia) this.asked++;
     if (history.resends(entry) >= MAX_RESENDS) return DROP.nackExhausted;
     const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
     if (now - history.resentAt(entry) < gapMs) return DROP.nackTooSoon;
     if (this.#packet.isVideo && this.#budget?.hasSome(now) === false) return DROP.nackOverBudget;
     const reason = this.#sendAgain(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
-    if (isMedia && history.resends(entry) === 0) this.missed++;
+    if (history.resends(entry) === 0 && this.#isMedia(sequence)) this.missed++;
     history.resent(entry, now);
     const budget = this.#budget;
     // A second answer is late anyway, and some ask until the end for what has come (pion).

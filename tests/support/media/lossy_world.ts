@@ -44,6 +44,9 @@ const ASK_AGAIN_MS = 100;
 const LOOK_MS = 20;
 const MOST_REQUESTS = 10;
 const REPORT_MS = 1_000;
+/** What does not leave within so long is dropped, ms. */
+const QUEUE_MS = 300;
+const IP_UDP_BYTES = 28;
 
 export interface LossyOptions {
   /** Each way, 0–1. */
@@ -52,6 +55,8 @@ export interface LossyOptions {
   readonly seed: number;
   /** `false`: it does not tell what arrived. */
   readonly tells?: boolean;
+  /** What the way to the subscriber carries, bits/s; no limit by default. */
+  readonly downBps?: number;
 }
 
 interface Arrival {
@@ -83,10 +88,20 @@ export interface LossyFigures {
 
 /** Loses, and keeps in order, what goes one way. */
 class Way {
-  constructor(readonly random: SeededRandom, readonly delayMs: number, readonly loss: number) {}
+  #freeAt = 0;
 
-  arrival(now: number): number | undefined {
-    return this.random.chance(this.loss) ? undefined : now + this.delayMs;
+  constructor(
+    readonly random: SeededRandom,
+    readonly delayMs: number,
+    readonly loss: number,
+    readonly bps = Infinity,
+  ) {}
+
+  arrival(now: number, bytes = 0): number | undefined {
+    const leavesAt = Math.max(now, this.#freeAt);
+    if (leavesAt - now > QUEUE_MS) return undefined;
+    this.#freeAt = leavesAt + (bytes + IP_UDP_BYTES) * 8_000 / this.bps;
+    return this.random.chance(this.loss) ? undefined : Math.ceil(this.#freeAt + this.delayMs);
   }
 }
 
@@ -126,7 +141,7 @@ class LossySink implements PacketSink {
       this.media++;
     } else if (packet.packetKind === PACKET_KIND.repair) this.resent++;
     if (playoutDelay >= 0) this.#waitMs = (playoutDelay >> 12) * 10;
-    const at = this.way.arrival(now);
+    const at = this.way.arrival(now, bytes);
     if (at === undefined) return;
     this.flying.push({ at, transport, media, waitMs: this.#waitMs, bytes });
   }
@@ -165,7 +180,7 @@ export class LossyWorld {
   constructor(options: LossyOptions) {
     this.#options = options;
     const random = new SeededRandom(options.seed);
-    this.#down = new Way(random, options.rttMs / 2, options.loss);
+    this.#down = new Way(random, options.rttMs / 2, options.loss, options.downBps);
     this.#back = new Way(random, options.rttMs / 2, options.loss);
     this.sink = new LossySink(this.#down, this.#sentAt);
     this.#up = publishedTrack("video", {

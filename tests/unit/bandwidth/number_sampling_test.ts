@@ -47,6 +47,16 @@ Deno.test("NumberSampling numbers everything half a second after a doubt, and th
   assert.deepEqual(numbered, everything);
 });
 
+Deno.test("NumberSampling has a path that rested be calm for 5 s, also behind a doubt that nothing ended", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_100);
+  sampling.missed(1, 6_100);
+  send(sampling, 6_100, 6_700);
+  send(sampling, 10_000, 10_050);
+  sampling.reassured(10_050);
+  assert.equal(send(sampling, 10_050, 14_000).length, 3_950, "everything");
+});
+
 /** How many ms everything is numbered where so many are missed at 6,100 and that is told later. */
 function watchedMs(missed: readonly number[], told: readonly number[]): number {
   const sampling = calm();

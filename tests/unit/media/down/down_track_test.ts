@@ -341,6 +341,16 @@ Deno.test("DownTrack resends what is told to be lost once, and not again for the
   assert.equal(sink.packets.length, 5, "nothing of it is wanted");
 });
 
+Deno.test("DownTrack sends nothing again unasked to who has no stream for it", () => {
+  const { down, sink, send } = setup({ rtx: false });
+  send(100, KEY);
+  send(101, DELTA, { now: 33 });
+  down.lost(101, 90);
+  assert.equal(sink.packets.length, 2);
+  down.receiveNack(Uint16Array.of(101), 1, 100);
+  assert.equal(sink.packets.length, 3);
+});
+
 Deno.test("DownTrack resends video within its connection's budget, of which all its tracks have a part", () => {
   const budget = new RepairBudget();
   const { down, sink, send } = setup({ repairs: budget });
