@@ -13,8 +13,12 @@
 
 /** It comes once or twice a second; after five silent seconds it says nothing about now. */
 const STALE_MS = 5_000;
-/** Receivers that say it for each video apart are added up, so many at most. */
-const SOURCES = 32;
+/** Receivers that say it for each video apart are added up: so many streams that they name… */
+const STREAMS = 64;
+/** …and so many of one message: those they all have in common are among them. */
+const NAMED = 32;
+/** Who names none means all. */
+const ALL = 0;
 /** What is sent is measured over so long at least, ms. */
 const MEASURE_MS = 400;
 /** They count neither headers nor sound, so a little less than is sent is all of it. */
@@ -33,6 +37,11 @@ const GROWTH_PER_S = 1.2;
 /** Pause after it was too much, ms, doubled while that comes again. */
 const HOLD_MS = 6_000;
 const MOST_HOLD_MS = 30_000;
+/** Who says the same for ever, whatever comes, means a limit: it is tried ever more seldom. */
+const SAME = 0.02;
+const MOST_SAME_HOLD_MS = 240_000;
+/** Having followed, what is still the same after so long of more is followed again. */
+const TRY_MS = 8_000;
 /** Who was left alone for so many pauses begins with the first one. */
 const FORGETS = 3;
 
@@ -40,9 +49,12 @@ const FORGETS = 3;
 export class RembSignal {
   /** When it was too much the last time. */
   loweredAt = -Infinity;
-  readonly #sources = new Uint32Array(SOURCES);
-  readonly #said = new Float64Array(SOURCES);
-  readonly #saidAt = new Float64Array(SOURCES).fill(-Infinity);
+  readonly #streams = new Uint32Array(STREAMS);
+  /** The message that named it last, and what that said: noted with the first it names. */
+  readonly #messages = new Uint32Array(STREAMS);
+  readonly #said = new Float64Array(STREAMS);
+  readonly #saidAt = new Float64Array(STREAMS).fill(-Infinity);
+  #message = 0;
   #bps = Infinity;
   #heardAt = -Infinity;
   /** Sent since then, bytes, and the rate before, bits/s. */
@@ -55,6 +67,9 @@ export class RembSignal {
   #lowBps = 0;
   /** What was followed, as it has grown since; it has to be other than that to be news. */
   #knownBps = Infinity;
+  /** Since when the same is said. */
+  #sameBps = 0;
+  #sameAt = -Infinity;
   #grownAt = -Infinity;
   #holdUntil = -Infinity;
   #holdMs = HOLD_MS / 2;
@@ -72,12 +87,13 @@ export class RembSignal {
   /**
    * Somebody says how much could be taken.
    *
-   * @param source Whose streams it is about; those of different sources are about different ones.
+   * @param ssrcs `ssrcs[0..count)` are the streams it names: it takes the place of all that was
+   * said of any of them, as receivers name those that came lately, and repairs have their own.
    */
-  said(bps: number, source: number, now: number): void {
+  said(bps: number, ssrcs: Uint32Array, count: number, now: number): void {
     const wasHeard = this.isHeard(now);
     this.#heardAt = now;
-    this.#note(bps, source, now);
+    this.#note(bps, ssrcs, Math.min(count, NAMED), now);
     const elapsed = now - this.#measuredAt;
     if (this.#measuredAt >= 0 && elapsed >= MEASURE_MS) {
       this.#sentBps = this.#bytes * 8_000 / elapsed;
@@ -111,28 +127,48 @@ export class RembSignal {
       this.#holdUntil =
         -Infinity;
     this.#knownBps = Infinity;
+    this.#sameBps = 0;
+    this.#sameAt = -Infinity;
     this.#bytes = this.#sentBps = this.#totalBps = 0;
     this.#measuredAt = this.#lowAt = -1;
     this.#holdMs = HOLD_MS / 2;
   }
 
-  #note(bps: number, source: number, now: number): void {
-    let slot = 0;
-    for (let i = 0; i < SOURCES; i++) {
-      if (this.#saidAt[i]! > -Infinity && this.#sources[i] === source) {
-        slot = i;
-        break;
-      }
-      if (this.#saidAt[i]! < this.#saidAt[slot]!) slot = i;
+  #note(bps: number, ssrcs: Uint32Array, count: number, now: number): void {
+    this.#message++;
+    if (count === 0) {
+      this.#saidAt.fill(-Infinity);
+      this.#put(ALL, bps, now);
+      return;
     }
-    this.#sources[slot] = source;
+    this.#forget(ALL);
+    for (let i = 0; i < count; i++) this.#forget(ssrcs[i]!);
+    for (let i = 0; i < count; i++) this.#put(ssrcs[i]!, i === 0 ? bps : 0, now);
+  }
+
+  /** Forgets the message that named a stream last. */
+  #forget(ssrc: number): void {
+    for (let i = 0; i < STREAMS; i++) {
+      if (this.#streams[i] !== ssrc || this.#saidAt[i] === -Infinity) continue;
+      const message = this.#messages[i];
+      for (let j = 0; j < STREAMS; j++) {
+        if (this.#messages[j] === message) this.#saidAt[j] = -Infinity;
+      }
+    }
+  }
+
+  #put(ssrc: number, bps: number, now: number): void {
+    let slot = 0;
+    for (let i = 1; i < STREAMS; i++) if (this.#saidAt[i]! < this.#saidAt[slot]!) slot = i;
+    this.#streams[slot] = ssrc;
+    this.#messages[slot] = this.#message;
     this.#said[slot] = bps;
     this.#saidAt[slot] = now;
   }
 
   #total(now: number): number {
     let total = 0;
-    for (let i = 0; i < SOURCES; i++) {
+    for (let i = 0; i < STREAMS; i++) {
       if (now - this.#saidAt[i]! <= STALE_MS) total += this.#said[i]!;
     }
     return total;
@@ -141,6 +177,7 @@ export class RembSignal {
   #judge(total: number, wasHeard: boolean, now: number): void {
     const before = wasHeard ? this.#totalBps : Infinity;
     this.#totalBps = total;
+    this.#compare(total, now);
     if (total >= this.#sentBps * ENOUGH) {
       this.#lowAt = -1;
       this.#knownBps = Infinity;
@@ -151,6 +188,8 @@ export class RembSignal {
     const isLeap = total > before * LEAPS;
     if (this.#lowAt < 0 && !isLeap && total >= this.#knownBps * LESS) {
       this.#knownBps = Math.max(this.#knownBps, total);
+      const triedAt = Math.max(this.#sameAt, this.#holdUntil);
+      if (now - triedAt >= TRY_MS) this.#follow(total, now);
       return;
     }
     const isCollapse = total < COLLAPSE * Math.min(before, this.#sentBps);
@@ -161,13 +200,23 @@ export class RembSignal {
     if (isCollapse || now - this.#lowAt >= STAYS_MS) this.#follow(total, now);
   }
 
+  /** Notes how long the same is said; what is new ends a pause that was long because it was not. */
+  #compare(total: number, now: number): void {
+    if (Math.abs(total - this.#sameBps) <= SAME * this.#sameBps) return;
+    this.#sameBps = total;
+    this.#sameAt = now;
+    this.#holdMs = Math.min(this.#holdMs, MOST_HOLD_MS);
+    this.#holdUntil = Math.min(this.#holdUntil, now + MOST_HOLD_MS);
+  }
+
   #follow(total: number, now: number): void {
     this.#knownBps = total;
     this.#lowAt = -1;
     if (total >= this.#bps) return;
     const isAgain = now >= this.#holdUntil;
     if (now - this.#holdUntil > FORGETS * this.#holdMs) this.#holdMs = HOLD_MS / 2;
-    if (isAgain) this.#holdMs = Math.min(MOST_HOLD_MS, this.#holdMs * 2);
+    const mostMs = this.#sameAt < this.loweredAt ? MOST_SAME_HOLD_MS : MOST_HOLD_MS;
+    if (isAgain) this.#holdMs = Math.min(mostMs, this.#holdMs * 2);
     this.#bps = total;
     this.#holdUntil = now + this.#holdMs;
     this.loweredAt = now;

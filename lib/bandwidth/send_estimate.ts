@@ -34,6 +34,8 @@ import { FATE, type SentKind, SentPackets } from "./sent_packets.ts";
 import { FeedbackSilence } from "./feedback_silence.ts";
 import { QUEUE } from "./trendline.ts";
 
+/** A REMB that names no streams. */
+const NO_STREAMS = new Uint32Array();
 /** After a fall nothing is raised for so long, ms. */
 const RAISE_PAUSE_MS = 1_000;
 /** What is left of the rate each second in which nothing is heard of what is sent. */
@@ -242,10 +244,10 @@ export class SendEstimate {
     this.#sampling.update(this.#isCalm(now), now);
   }
 
-  /** REMB about the streams of a source: counts only without transport-wide feedback. */
-  remb(bps: number, now: number, source = 0): void {
+  /** REMB, and the streams that it names: counts only without transport-wide feedback. */
+  remb(bps: number, now: number, ssrcs: Uint32Array = NO_STREAMS, count = 0): void {
     if (this.#silence.isHeard || !(bps >= 0)) return;
-    this.#coarse.remb.said(bps, source, now);
+    this.#coarse.remb.said(bps, ssrcs, count, now);
     this.#combine(now);
   }
 

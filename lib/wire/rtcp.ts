@@ -38,6 +38,8 @@ const REPORT_BLOCK_BYTES = 24;
  */
 const MAX_NACKED = 1024;
 const REMB_IDENTIFIER = 0x52454d42; // "REMB"
+/** Streams that a REMB can name. */
+const MAX_NAMED = 255;
 
 /** One report block (RFC 3550 §6.4.1), reused between calls: read it, do not keep it. */
 export class ReportBlock {
@@ -78,9 +80,9 @@ export interface RtcpHandler {
    * Receiver estimated maximum bitrate in bit/s: for all streams of the connection, or by receivers
    * that know no others for those of one track.
    *
-   * @param ssrc The first of the streams that it names; 0 if it names none.
+   * @param ssrcs `ssrcs[0..count)` are the streams that it names, valid only during the call.
    */
-  remb(bitrateBps: number, ssrc: number): void;
+  remb(bitrateBps: number, ssrcs: Uint32Array, count: number): void;
   /** A whole transport-cc feedback packet, header included, for `transport_cc.ts`. */
   transportCc(bytes: Uint8Array, offset: number, length: number): void;
   /** Receiver reference time (RFC 3611 §4.4), which asks for a DLRR answer. */
@@ -96,6 +98,7 @@ export interface RtcpHandler {
 export class RtcpReader {
   readonly #block = new ReportBlock();
   readonly #numbers = new Uint16Array(MAX_NACKED);
+  readonly #named = new Uint32Array(MAX_NAMED);
 
   /**
    * Hands every understood piece to `handler`.
@@ -154,7 +157,7 @@ export class RtcpReader {
       case RTCP_TYPE.transportFeedback:
         return this.#readTransportFeedback(bytes, at, end, count, handler);
       case RTCP_TYPE.payloadFeedback:
-        return readPayloadFeedback(bytes, at, end, count, handler);
+        return readPayloadFeedback(bytes, at, end, count, this.#named, handler);
       case RTCP_TYPE.extendedReport:
         return readExtendedReport(bytes, at, end, handler);
       default:
@@ -218,6 +221,7 @@ function readPayloadFeedback(
   at: number,
   end: number,
   format: number,
+  named: Uint32Array,
   handler: RtcpHandler,
 ): boolean {
   if (at + 12 > end) return false;
@@ -231,8 +235,9 @@ function readPayloadFeedback(
     if (readUint32(bytes, at + 12) !== REMB_IDENTIFIER) return true;
     const exponent = bytes[at + 17]! >> 2;
     const mantissa = ((bytes[at + 17]! & 0x03) << 16) | readUint16(bytes, at + 18);
-    const namesStream = bytes[at + 16]! > 0 && at + 24 <= end;
-    handler.remb(mantissa * 2 ** exponent, namesStream ? readUint32(bytes, at + 20) : 0);
+    const count = Math.min(bytes[at + 16]!, (end - at - 20) >> 2);
+    for (let i = 0; i < count; i++) named[i] = readUint32(bytes, at + 20 + i * 4);
+    handler.remb(mantissa * 2 ** exponent, named, count);
   }
   return true;
 }

@@ -35,8 +35,10 @@ class CheckingHandler implements RtcpHandler {
     assert.ok(count <= this.bytes.length / 4 * 17, "no more than the packet has room for");
   }
 
-  remb(bps: number, ssrc: number): void {
-    this.#unsigned("remb", ssrc);
+  remb(bps: number, ssrcs: Uint32Array, count: number): void {
+    this.#unsigned("remb", count);
+    assert.ok(count <= ssrcs.length);
+    assert.ok(count <= this.bytes.length / 4, "no more than the packet has room for");
     assert.ok(bps >= 0 && Number.isFinite(bps));
   }
 

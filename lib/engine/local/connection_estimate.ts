@@ -212,8 +212,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
   }
 
   /** Receiver estimated maximum bitrate (draft-alvestrand-rmcat-remb-03), bits/s. */
-  receiveRemb(bitrateBps: number, ssrc: number, now: number): void {
-    this.#informed?.remb(bitrateBps, now, ssrc);
+  receiveRemb(bitrateBps: number, ssrcs: Uint32Array, count: number, now: number): void {
+    this.#informed?.remb(bitrateBps, now, ssrcs, count);
     this.#changed(now);
   }
 

@@ -389,8 +389,8 @@ export class EngineConnection
     this.sending.receiveFullIntra(mediaSsrc, this.#now);
   }
 
-  remb(bitrateBps: number, ssrc: number): void {
-    this.sending.receiveRemb(bitrateBps, ssrc, this.#now);
+  remb(bitrateBps: number, ssrcs: Uint32Array, count: number): void {
+    this.sending.receiveRemb(bitrateBps, ssrcs, count, this.#now);
   }
 
   transportCc(bytes: Uint8Array, offset: number, length: number): void {

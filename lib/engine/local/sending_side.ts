@@ -291,9 +291,9 @@ export class SendingSide {
     else if (this.bandwidth.receiveFractionLost(block.fractionLost, now)) this.#share(now);
   }
 
-  /** Receiver estimated maximum bitrate, and a stream that it is about. */
-  receiveRemb(bitrateBps: number, ssrc: number, now: number): void {
-    this.bandwidth.receiveRemb(bitrateBps, ssrc, now);
+  /** Receiver estimated maximum bitrate, and the streams that it names. */
+  receiveRemb(bitrateBps: number, ssrcs: Uint32Array, count: number, now: number): void {
+    this.bandwidth.receiveRemb(bitrateBps, ssrcs, count, now);
     this.#share(now);
   }
 

@@ -270,7 +270,8 @@ export class BottleneckWorld {
 
   #say(now: number): void {
     const bps = this.#remb.say(now);
-    if (bps !== undefined) this.#later(() => this.side.receiveRemb(bps, SSRC, this.now));
+    if (bps === undefined) return;
+    this.#later(() => this.side.receiveRemb(bps, Uint32Array.of(SSRC), 1, this.now));
   }
 
   #speak(now: number): void {

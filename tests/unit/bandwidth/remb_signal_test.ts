@@ -9,12 +9,18 @@ class Talk {
   now = 0;
 
   /** @param says Bits a second, by how long it has been so, ms. */
-  run(ms: number, bps: number, says: (elapsed: number) => number | undefined, source = 7): void {
+  run(
+    ms: number,
+    bps: number,
+    says: (elapsed: number) => number | undefined,
+    ...ssrcs: number[]
+  ): void {
+    const named = Uint32Array.from(ssrcs.length > 0 ? ssrcs : [7]);
     for (let elapsed = 0; elapsed < ms; elapsed += 20) {
       this.now += 20;
       this.signal.sent(bps * 20 / 8_000, this.now);
       const said = elapsed % 500 === 0 ? says(elapsed) : undefined;
-      if (said !== undefined) this.signal.said(said, source, this.now);
+      if (said !== undefined) this.signal.said(said, named, named.length, this.now);
       if (elapsed % 100 === 0) this.bps;
     }
   }
@@ -60,7 +66,7 @@ Deno.test("RembSignal tries more after a pause, which is longer each time that i
     const fellAt = talk.now;
     assert.equal(from, 300_000);
     // What it says is enough for what is sent; more is tried in the end.
-    while (talk.bps <= from && talk.now - fellAt < 60_000) talk.run(500, 280_000, () => 300_000);
+    while (talk.bps <= from && talk.now - fellAt < 60_000) talk.run(500, 280_000, () => 320_000);
     pauses.push(talk.now - fellAt);
     assert.ok(talk.bps > from, `${talk.now - fellAt}`);
     talk.run(3_000, 500_000, () => 300_000);
@@ -92,7 +98,7 @@ Deno.test("RembSignal tries more while nothing is said at all, and no more than 
 Deno.test("RembSignal adds up what receivers say of their videos apart, and forgets who is silent", () => {
   const talk = new Talk();
   for (let second = 0; second < 10; second++) {
-    for (const source of [1, 2, 3]) talk.signal.said(250_000, source, talk.now);
+    for (const ssrc of [1, 2, 3]) talk.signal.said(250_000, Uint32Array.of(ssrc), 1, talk.now);
     talk.run(1_000, 600_000, () => undefined);
   }
   assert.equal(talk.bps, Infinity, "three times as much as each of them says");
@@ -100,9 +106,84 @@ Deno.test("RembSignal adds up what receivers say of their videos apart, and forg
   assert.equal(talk.bps, 250_000, "one says it, of all");
 });
 
+Deno.test("RembSignal takes what is said of some of the same streams in place of what was said before", () => {
+  // Receivers name those that came lately: repairs, whose number may be less, now and then.
+  const repairs = new Talk();
+  for (let second = 0; second < 6; second++) {
+    repairs.run(1_000, 1_000_000, () => 600_000, ...(second % 2 === 0 ? [5] : [4, 5]));
+  }
+  assert.equal(repairs.signal.loweredAt < 3_000, true, `${repairs.signal.loweredAt}`);
+  // One of two videos pauses.
+  const videos = new Talk();
+  videos.run(500, 1_000_000, () => 1_100_000, 3, 4, 8, 9);
+  videos.run(2_500, 1_000_000, () => 600_000, 8, 9);
+  assert.equal(videos.bps, 600_000);
+});
+
+Deno.test("RembSignal takes what is said of no stream for all there are", () => {
+  const talk = new Talk();
+  for (const ssrc of [1, 2, 3]) talk.signal.said(250_000, Uint32Array.of(ssrc), 1, talk.now);
+  const nothing = new Uint32Array();
+  for (let i = 0; i < 6; i++) {
+    talk.signal.said(250_000, nothing, 0, talk.now);
+    talk.run(500, 600_000, () => undefined);
+  }
+  assert.equal(talk.bps, 250_000);
+});
+
+Deno.test("RembSignal adds up what is said of videos apart with their repairs", () => {
+  const talk = new Talk();
+  for (let second = 0; second < 10; second++) {
+    for (const ssrc of [10, 20, 30]) {
+      talk.signal.said(250_000, Uint32Array.of(ssrc, ssrc + 1), second % 2 + 1, talk.now);
+    }
+    talk.run(1_000, 600_000, () => undefined);
+  }
+  assert.equal(talk.bps, Infinity);
+});
+
+Deno.test("RembSignal tries more than a limit that never changes ever more seldom", () => {
+  const talk = new Talk();
+  const tries: number[] = [];
+  let above = 0;
+  for (let wasMore = true; talk.now < 600_000;) {
+    // It cannot send less than 700 kbit/s.
+    talk.run(100, Math.max(700_000, Math.min(talk.bps, 1_000_000)), () => 600_000);
+    const isMore = talk.bps > 600_000;
+    if (isMore && !wasMore) tries.push(talk.now);
+    if (isMore && talk.now > 300_000) above += 100;
+    wasMore = isMore;
+  }
+  const pauses = tries.slice(1).map((at, i) => at - tries[i]!);
+  assert.ok(tries.length >= 4, `${tries}`);
+  for (let i = 1; i < pauses.length; i++) assert.ok(pauses[i]! > 1.4 * pauses[i - 1]!, `${tries}`);
+  assert.ok(above < 0.1 * 300_000, `${above} ms above it`);
+});
+
+Deno.test("RembSignal does not wait for long once a limit that was the same for long is another", () => {
+  for (const says of [200_000, 900_000]) {
+    const talk = new Talk();
+    talk.run(300_000, 700_000, () => 600_000);
+    for (let i = 0; talk.bps > 600_000; i++) {
+      assert.ok(i < 100);
+      talk.run(500, 700_000, () => 600_000);
+    }
+    talk.run(3_000, 700_000, () => says);
+    if (says < 600_000) assert.equal(talk.bps, says);
+    talk.run(36_000, says * 0.8, () => says);
+    assert.ok(talk.bps > says * 0.99, `${talk.bps} of ${says}`);
+  }
+});
+
 Deno.test("RembSignal bears any number of sources", () => {
   const talk = new Talk();
-  for (let source = 0; source < 10_000; source++) talk.signal.said(1_000, source, talk.now);
+  for (let source = 0; source < 10_000; source++) {
+    talk.signal.said(1_000, Uint32Array.of(source), 1, talk.now);
+  }
   talk.run(3_000, 600_000, () => 100_000, 10_001);
-  assert.equal(talk.bps, 131_000, "the newest 32 of them");
+  assert.equal(talk.bps, 163_000, "the newest 64 of them");
+  const many = Uint32Array.from({ length: 255 }, (_, i) => 20_000 + i);
+  talk.signal.said(80_000, many, many.length, talk.now);
+  talk.run(6_000, 600_000, () => 80_000, ...many);
+  assert.equal(talk.bps, 80_000);
 });

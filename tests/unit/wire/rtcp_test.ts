@@ -41,8 +41,8 @@ class Recorder implements RtcpHandler {
   fullIntra(media: number) {
     this.seen.push(`fir ${media}`);
   }
-  remb(bps: number, ssrc: number) {
-    this.seen.push(`remb ${bps} ${ssrc}`);
+  remb(bps: number, ssrcs: Uint32Array, count: number) {
+    this.seen.push(`remb ${bps} ${ssrcs.subarray(0, count)}`);
   }
   transportCc(_bytes: Uint8Array, offset: number, length: number) {
     this.seen.push(`twcc ${offset} ${length}`);
@@ -99,8 +99,8 @@ Deno.test("RtcpReader.read() understands what another implementation wrote", () 
         senderSsrc: 1,
         mediaSsrc: 0,
         bitrate: 1_500_000n,
-        ssrcFeedbacks: [21],
-        ssrcNum: 1,
+        ssrcFeedbacks: [21, 9],
+        ssrcNum: 2,
         brMantissa: 187_500,
         brExp: 3,
       }),
@@ -113,7 +113,7 @@ Deno.test("RtcpReader.read() understands what another implementation wrote", () 
       `block 12 13 64 5 65540 9 ${0x7e808000} 65536`,
       "nack 21 65534,65535,3",
       "pli 22",
-      "remb 1500000 21",
+      "remb 1500000 21,9",
     ],
   });
 });

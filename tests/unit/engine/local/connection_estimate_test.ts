@@ -67,7 +67,7 @@ Deno.test("ConnectionEstimate keeps a history only while there is video", () => 
   const { connection, outlet, round } = world();
   assert.equal(outlet.history, undefined);
   assert.equal(round(0, () => false), true, "feedback without an estimate is passed over");
-  connection.receiveRemb(300_000, 1, 0);
+  connection.receiveRemb(300_000, Uint32Array.of(1), 1, 0);
   assert.equal(connection.estimate, undefined);
   assert.equal(connection.nextWakeAt(), Infinity);
   connection.setVideo(true, 100);
@@ -109,7 +109,7 @@ Deno.test("ConnectionEstimate goes by REMB where packets are not reported on, an
   connection.setVideo(true, 0, false);
   for (let now = 0; now <= 3_000; now += 100) {
     outlet.history!.unnumbered(10_000, now);
-    connection.receiveRemb(640_000, 1, now);
+    connection.receiveRemb(640_000, Uint32Array.of(1), 1, now);
     connection.tick(now);
   }
   assert.equal(connection.estimate!.bps, 640_000, "less than the 800,000 that are sent");
