@@ -13,6 +13,7 @@ import type { LayerLimit } from "./layer_limit.ts";
 import type { LayerSource } from "../packet/forwarding_ports.ts";
 import { type DownTrackIntervalFigures, streamCondition } from "../layer/interval_figures.ts";
 import { LossInterval } from "../layer/loss_interval.ts";
+import { ReportedHoles } from "../layer/reported_holes.ts";
 import { ReportedLoss } from "../layer/reported_loss.ts";
 import { TimeAverage } from "../layer/time_average.ts";
 
@@ -27,6 +28,7 @@ export class DownTrackCondition {
   /** What the newest report says of the path. */
   readonly path: ReportedLoss = new ReportedLoss();
   readonly #losses = new LossInterval();
+  readonly #holes = new ReportedHoles();
   readonly #missing = new TimeAverage(0);
   readonly #paused = new TimeAverage(0);
   #muted = false;
@@ -49,12 +51,16 @@ export class DownTrackCondition {
   /** A packet left under an extended outgoing number. */
   sent(sequence: number): void {
     this.#packets++;
-    if (sequence <= this.#highest) return;
+    if (sequence <= this.#highest) {
+      if (sequence >= this.#first) this.#holes.filled(sequence, this.#highest);
+      return;
+    }
     if (this.#highest < 0) {
       this.#first = sequence;
       this.#highest = sequence - 1;
     }
     this.#inOrder++;
+    this.#holes.passed(sequence - this.#highest - 1);
     this.#highest = sequence;
   }
 
@@ -79,8 +85,8 @@ export class DownTrackCondition {
 
   /** The subscriber's reception report (RFC 3550 §6.4.1); `rttMs` is negative if unknown. */
   receiveReport(block: ReportBlock, rttMs: number, now: number): void {
-    const packets = this.#packets;
-    this.path.take(block, packets, this.#highest - this.#first + 1 - packets);
+    const behind = (this.#highest - block.highestSequence) & 0xffff;
+    this.path.take(block, this.#packets, this.#holes.take(this.#highest - behind));
     this.#reportedHighest = block.highestSequence;
     this.#reportedLost = block.cumulativeLost;
     this.#reportedHoles = this.#highest - this.#inOrder;

@@ -124,7 +124,8 @@ export class DownTrackOutput implements PacedTrack {
       this.lastTimestamp = out.timestamp;
       this.endsFrame = view.marker || out.setsMarker;
     }
-    if (resendable) this.#resender.remember(out, source.seq, layer.spatial, now);
+    const isLate = out.sequence < this.#newest;
+    if (resendable) this.#resender.remember(out, source.seq, layer.spatial, now, isLate);
     const pacer = this.#pacer;
     if (pacer?.holds(view.length, now)) {
       this.#resender.holds(out.sequence);

@@ -43,6 +43,7 @@ const RESENDS = 15;
 const IS_EMPTY = 1 << 16;
 const SETS_MARKER = 1 << 17;
 const WAITS = 1 << 18;
+const IS_LATE = 1 << 19;
 
 /** One entry for each packet, by {@linkcode ResendHistory.find}. */
 export class ResendHistory {
@@ -89,7 +90,13 @@ export class ResendHistory {
   }
 
   /** Notes a packet that is being sent for the first time, in place of an older one. */
-  note(sent: OutgoingPacket, sourceSeq: number, spatial: number, now: number): void {
+  note(
+    sent: OutgoingPacket,
+    sourceSeq: number,
+    spatial: number,
+    now: number,
+    isLate: boolean,
+  ): void {
     const entry = sent.sequence & this.#mask;
     const doubles = this.#doubles;
     const words = this.#words;
@@ -104,7 +111,7 @@ export class ResendHistory {
     words[word + PLAYOUT_DELAY] = sent.playoutDelay;
     words[word + TRANSPORT_SEQUENCE] = NOT_LEFT;
     words[word + FORM] = sent.payloadType | spatial << 8 | (sent.empty ? IS_EMPTY : 0) |
-      (sent.setsMarker ? SETS_MARKER : 0) | sent.targetCount << 24;
+      (sent.setsMarker ? SETS_MARKER : 0) | (isLate ? IS_LATE : 0) | sent.targetCount << 24;
     words[word + VP8] = sent.tl0PicIdx | sent.keyIdx << 8 | sent.padding << 16;
     words[word + RESENDS] = 0;
   }
@@ -171,6 +178,11 @@ export class ResendHistory {
   /** Monotonic ms of the first sending. */
   sentAt(entry: number): number {
     return this.#doubles[entry * DOUBLES + SENT_AT]!;
+  }
+
+  /** Whether it left behind packets with higher numbers. */
+  isLate(entry: number): boolean {
+    return (this.#words[entry * WORDS + FORM]! & IS_LATE) !== 0;
   }
 
   /** Whether it waits to leave for the first time. */

@@ -93,13 +93,23 @@ export class Resender {
     this.#rtxSequence = firstRtxSequence & 0xffff;
   }
 
-  /** Notes a packet that is being sent for the first time. */
-  remember(sent: OutgoingPacket, sourceSeq: number, spatial: number, now: number): void {
+  /**
+   * Notes a packet that is being sent for the first time.
+   *
+   * @param isLate Packets with higher numbers left before it.
+   */
+  remember(
+    sent: OutgoingPacket,
+    sourceSeq: number,
+    spatial: number,
+    now: number,
+    isLate = false,
+  ): void {
     let history = this.#history;
     while (history.capacity < this.#most && history.forgetsRecent(sent.sequence, now)) {
       history = this.#history = history.doubled();
     }
-    history.note(sent, sourceSeq, spatial, now);
+    history.note(sent, sourceSeq, spatial, now, isLate);
   }
 
   /** A packet that was noted leaves with the numbers and the time that are in its header. */
@@ -134,7 +144,7 @@ export class Resender {
    * Resends what a NACK asks for: `numbers[0, count)`, 16 bits each (RFC 4585 §6.2.1), around the
    * extended number `last`, the highest that was sent.
    *
-   * @returns How many of them were lost: they left, and not a moment ago.
+   * @returns How many of them were lost: they left in their turn, and not a moment ago.
    */
   answer(
     source: LayerSource,
@@ -162,11 +172,12 @@ export class Resender {
     return entry >= 0 && !history.waits(entry) && history.sourceSeq(entry) !== NO_SOURCE;
   }
 
-  /** What left less than a round trip ago may be missed because it came late to us. */
+  /** What came late to us is missed, and asked for, until a round trip after it has left. */
   #isLost(sequence: number, rttMs: number, now: number): boolean {
     const history = this.#history;
     const entry = history.find(sequence);
-    return entry >= 0 && !history.waits(entry) && now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
+    if (entry < 0 || history.waits(entry) || history.isLate(entry)) return false;
+    return now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
   }
 
   /**

@@ -28,7 +28,7 @@ export class ReportedLoss {
    * Takes a report.
    *
    * @param sent Packets so far.
-   * @param unsent How many numbers below the highest that was sent were never sent.
+   * @param unsent How many numbers below the highest that was sent were not sent, or too late.
    */
   take(
     { cumulativeLost, fractionLost, highestSequence }: ReportBlock,
