@@ -114,6 +114,17 @@ for (const isAudioUncounted of [false, true]) {
   });
 }
 
+Deno.test("copies of audio: none on TCP, where what is lost of video was left out here", () => {
+  const world = new BottleneckWorld({ ...REPORTS, isTcp: true });
+  world.run(30_000);
+  world.begin();
+  world.link.loss = 0.05;
+  world.run(60_000);
+  assert.ok(world.estimate.lossFraction > 0.02, `${world.estimate.lossFraction} is lost`);
+  assert.equal(world.heard, world.sink.audioPackets);
+  assert.equal(world.redundant, 0);
+});
+
 /** A subscriber on one of the engines, which reports once a second. */
 function subscriber(source: UpTrack, now: number) {
   const sink = new RecordingSink();

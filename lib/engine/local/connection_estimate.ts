@@ -229,6 +229,11 @@ export class ConnectionEstimate implements SendHistory, Departing {
     return true;
   }
 
+  /** Packets go by TCP now. */
+  get isTcp(): boolean {
+    return (this.#world.queuedBytes?.() ?? -1) >= 0;
+  }
+
   /** The round trip to the subscriber was measured, ms. */
   roundTrip(rttMs: number, now: number): void {
     this.#rttMs = rttMs;

@@ -301,8 +301,9 @@ export class SendingSide {
   receiveTransportCc(bytes: Uint8Array, offset: number, length: number, now: number): void {
     const isRead = this.bandwidth.receiveTransportCc(bytes, offset, length, now);
     if (isRead) this.#allocation.heard();
-    const { audioLost, estimate } = this.bandwidth;
-    this.#copies.numbered(audioLost, estimate?.lossFraction ?? 0, now);
+    const { audioLost, estimate, isTcp } = this.bandwidth;
+    // What is lost on TCP was left out here, and only video is.
+    this.#copies.numbered(audioLost, isTcp ? 0 : estimate?.lossFraction ?? 0, now);
     this.#share(now);
     if (!isRead) return;
     const { losses } = this.bandwidth;

@@ -63,6 +63,8 @@ export interface BottleneckOptions {
   readonly hasRtx?: boolean;
   /** The subscriber tells no arrivals: it says how much it could take, and what was lost. */
   readonly saysRemb?: boolean;
+  /** The path is TCP: what is lost of video its writer has left out, and sound is never lost. */
+  readonly isTcp?: boolean;
   /** Video may be paused for want of bandwidth. */
   readonly allowPause?: boolean;
 }
@@ -87,6 +89,7 @@ class LinkSink implements PacketSink {
   audioPackets = 0;
   /** Of repairs, those in advance. */
   fecPackets = 0;
+  isTcp = false;
   #next = 65_000;
   readonly #room = new Uint8Array(1_600);
   readonly #red = new RedPayload();
@@ -120,7 +123,8 @@ class LinkSink implements PacketSink {
       this.history?.sent(packet.transportSequence, bytes, packet.packetKind, now);
     } else if (packet.transportSequence === SKIPPED) this.history?.skipped(bytes, now);
     else this.history?.unnumbered(bytes, now);
-    const at = this.link.arrival(bytes, now);
+    const carriedAt = this.link.arrival(bytes, now);
+    const at = this.isTcp && audio >= 0 ? carriedAt ?? now + DELAY_MS : carriedAt;
     if (at === undefined) return;
     const media = packet.ssrc === SSRC ? packet.sequence & 0xffff : packet.originalSequence ?? -1;
     const { transportSequence: transport, packetKind: kind } = packet;
@@ -169,6 +173,7 @@ export class BottleneckWorld {
 
   constructor(options: BottleneckOptions = {}) {
     this.#options = options;
+    this.sink.isTcp = options.isTcp === true;
     this.link.delayMs = DELAY_MS;
     this.#up = publishedTrack("video", {
       listener: { onNack() {}, onKeyFrameNeeded: (ssrc) => void this.#wantsKey.add(ssrc - 1) },
@@ -179,6 +184,7 @@ export class BottleneckWorld {
         if (event.type === "down_track_paused") this.paused.push(event.paused);
       },
       sink: this.sink,
+      ...(options.isTcp === true ? { queuedBytes: () => 0 } : {}),
       ...(options.allowPause === undefined ? {} : { allowPause: options.allowPause }),
     });
     for (const layer of [0, 1, 2] as const) this.#up.bindLayer(layer, layer + 1, VP8, this.now);
