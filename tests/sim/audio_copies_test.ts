@@ -35,17 +35,18 @@ for (const isAudioUncounted of [false, true]) {
     assert.equal(world.heard, world.sink.audioPackets);
   });
 
-  Deno.test(`copies of audio (${numbers}): a path of 500 kbit/s that loses nothing has the room for pictures`, () => {
-    const world = settled(isAudioUncounted, 500_000);
+  Deno.test(`copies of audio (${numbers}): a path of 420 kbit/s that loses nothing has the room for pictures`, () => {
+    // The second layer fits beside bare sound, and not beside copies.
+    const world = settled(isAudioUncounted, 420_000);
     world.run(30_000);
     const withCopies = new BottleneckWorld({ audio: true, temporal: true, isAudioUncounted });
-    withCopies.link.rateBps = 500_000;
+    withCopies.link.rateBps = 420_000;
     withCopies.run(30_000);
     withCopies.begin();
     withCopies.run(30_000);
     assert.ok(missed(world) < 0.01, `${missed(world)} of the sound missing`);
     const [without, beside] = [world, withCopies].map(({ sink }) => sink.sentBytes[0]!);
-    assert.ok(without! >= beside!, `${without} bytes of video, ${beside} beside copies`);
+    assert.ok(without! > beside!, `${without} bytes of video, ${beside} beside copies`);
   });
 
   Deno.test(`copies of audio (${numbers}): loss that begins brings them, and they go when it has ended`, () => {
