@@ -37,11 +37,6 @@ const GROWTH_PER_S = 1.2;
 /** Pause after it was too much, ms, doubled while that comes again. */
 const HOLD_MS = 6_000;
 const MOST_HOLD_MS = 30_000;
-/** Who says the same for ever, whatever comes, means a limit: it is tried ever more seldom. */
-const SAME = 0.02;
-const MOST_SAME_HOLD_MS = 240_000;
-/** Having followed, what is still the same after so long of more is followed again. */
-const TRY_MS = 8_000;
 /** Who was left alone for so many pauses begins with the first one. */
 const FORGETS = 3;
 
@@ -67,9 +62,6 @@ export class RembSignal {
   #lowBps = 0;
   /** What was followed, as it has grown since; it has to be other than that to be news. */
   #knownBps = Infinity;
-  /** Since when the same is said. */
-  #sameBps = 0;
-  #sameAt = -Infinity;
   #grownAt = -Infinity;
   #holdUntil = -Infinity;
   #holdMs = HOLD_MS / 2;
@@ -127,8 +119,6 @@ export class RembSignal {
       this.#holdUntil =
         -Infinity;
     this.#knownBps = Infinity;
-    this.#sameBps = 0;
-    this.#sameAt = -Infinity;
     this.#bytes = this.#sentBps = this.#totalBps = 0;
     this.#measuredAt = this.#lowAt = -1;
     this.#holdMs = HOLD_MS / 2;
@@ -177,7 +167,6 @@ export class RembSignal {
   #judge(total: number, wasHeard: boolean, now: number): void {
     const before = wasHeard ? this.#totalBps : Infinity;
     this.#totalBps = total;
-    this.#compare(total, now);
     if (total >= this.#sentBps * ENOUGH) {
       this.#lowAt = -1;
       this.#knownBps = Infinity;
@@ -188,8 +177,6 @@ export class RembSignal {
     const isLeap = total > before * LEAPS;
     if (this.#lowAt < 0 && !isLeap && total >= this.#knownBps * LESS) {
       this.#knownBps = Math.max(this.#knownBps, total);
-      const triedAt = Math.max(this.#sameAt, this.#holdUntil);
-      if (now - triedAt >= TRY_MS) this.#follow(total, now);
       return;
     }
     const isCollapse = total < COLLAPSE * Math.min(before, this.#sentBps);
@@ -200,23 +187,13 @@ export class RembSignal {
     if (isCollapse || now - this.#lowAt >= STAYS_MS) this.#follow(total, now);
   }
 
-  /** Notes how long the same is said; what is new ends a pause that was long because it was not. */
-  #compare(total: number, now: number): void {
-    if (Math.abs(total - this.#sameBps) <= SAME * this.#sameBps) return;
-    this.#sameBps = total;
-    this.#sameAt = now;
-    this.#holdMs = Math.min(this.#holdMs, MOST_HOLD_MS);
-    this.#holdUntil = Math.min(this.#holdUntil, now + MOST_HOLD_MS);
-  }
-
   #follow(total: number, now: number): void {
     this.#knownBps = total;
     this.#lowAt = -1;
     if (total >= this.#bps) return;
     const isAgain = now >= this.#holdUntil;
     if (now - this.#holdUntil > FORGETS * this.#holdMs) this.#holdMs = HOLD_MS / 2;
-    const mostMs = this.#sameAt < this.loweredAt ? MOST_SAME_HOLD_MS : MOST_HOLD_MS;
-    if (isAgain) this.#holdMs = Math.min(mostMs, this.#holdMs * 2);
+    if (isAgain) this.#holdMs = Math.min(MOST_HOLD_MS, this.#holdMs * 2);
     this.#bps = total;
     this.#holdUntil = now + this.#holdMs;
     this.loweredAt = now;

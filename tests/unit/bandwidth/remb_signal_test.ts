@@ -66,7 +66,7 @@ Deno.test("RembSignal tries more after a pause, which is longer each time that i
     const fellAt = talk.now;
     assert.equal(from, 300_000);
     // What it says is enough for what is sent; more is tried in the end.
-    while (talk.bps <= from && talk.now - fellAt < 60_000) talk.run(500, 280_000, () => 320_000);
+    while (talk.bps <= from && talk.now - fellAt < 60_000) talk.run(500, 280_000, () => 300_000);
     pauses.push(talk.now - fellAt);
     assert.ok(talk.bps > from, `${talk.now - fellAt}`);
     talk.run(3_000, 500_000, () => 300_000);
@@ -140,39 +140,6 @@ Deno.test("RembSignal adds up what is said of videos apart with their repairs", 
     talk.run(1_000, 600_000, () => undefined);
   }
   assert.equal(talk.bps, Infinity);
-});
-
-Deno.test("RembSignal tries more than a limit that never changes ever more seldom", () => {
-  const talk = new Talk();
-  const tries: number[] = [];
-  let above = 0;
-  for (let wasMore = true; talk.now < 600_000;) {
-    // It cannot send less than 700 kbit/s.
-    talk.run(100, Math.max(700_000, Math.min(talk.bps, 1_000_000)), () => 600_000);
-    const isMore = talk.bps > 600_000;
-    if (isMore && !wasMore) tries.push(talk.now);
-    if (isMore && talk.now > 300_000) above += 100;
-    wasMore = isMore;
-  }
-  const pauses = tries.slice(1).map((at, i) => at - tries[i]!);
-  assert.ok(tries.length >= 4, `${tries}`);
-  for (let i = 1; i < pauses.length; i++) assert.ok(pauses[i]! > 1.4 * pauses[i - 1]!, `${tries}`);
-  assert.ok(above < 0.1 * 300_000, `${above} ms above it`);
-});
-
-Deno.test("RembSignal does not wait for long once a limit that was the same for long is another", () => {
-  for (const says of [200_000, 900_000]) {
-    const talk = new Talk();
-    talk.run(300_000, 700_000, () => 600_000);
-    for (let i = 0; talk.bps > 600_000; i++) {
-      assert.ok(i < 100);
-      talk.run(500, 700_000, () => 600_000);
-    }
-    talk.run(3_000, 700_000, () => says);
-    if (says < 600_000) assert.equal(talk.bps, says);
-    talk.run(36_000, says * 0.8, () => says);
-    assert.ok(talk.bps > says * 0.99, `${talk.bps} of ${says}`);
-  }
 });
 
 Deno.test("RembSignal bears any number of sources", () => {
