@@ -157,27 +157,28 @@ export class Resender {
     let lost = 0;
     for (let i = 0; i < count; i++) {
       const sequence = extendSeq(numbers[i]!, last as ExtSeq);
-      if (this.#isLost(sequence, rttMs, now)) lost++;
-      if (this.#isMedia(sequence)) this.asked++;
-      const reason = this.#resend(source, sequence, rttMs, now);
+      const entry = this.#history.find(sequence);
+      if (entry < 0 || this.#history.waits(entry)) {
+        this.drops.count(DROP.nackUnknown);
+        continue;
+      }
+      if (this.#isLost(entry, rttMs, now)) lost++;
+      if (this.#isMedia(entry)) this.asked++;
+      const reason = this.#resend(source, entry, sequence, rttMs, now);
       if (reason !== DROP.none) this.drops.count(reason);
     }
     return lost;
   }
 
-  /** It was noted and has left. Nobody waits for padding. */
-  #isMedia(sequence: number): boolean {
-    const history = this.#history;
-    const entry = history.find(sequence);
-    return entry >= 0 && !history.waits(entry) && history.sourceSeq(entry) !== NO_SOURCE;
+  /** Nobody waits for padding. */
+  #isMedia(entry: number): boolean {
+    return this.#history.sourceSeq(entry) !== NO_SOURCE;
   }
 
   /** What came late to us is missed, and asked for, until a round trip after it has left. */
-  #isLost(sequence: number, rttMs: number, now: number): boolean {
+  #isLost(entry: number, rttMs: number, now: number): boolean {
     const history = this.#history;
-    const entry = history.find(sequence);
-    if (entry < 0 || history.waits(entry) || history.isLate(entry)) return false;
-    return now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
+    return !history.isLate(entry) && now - history.sentAt(entry) >= GAP_OF_RTT * rttMs;
   }
 
   /**
@@ -187,10 +188,11 @@ export class Resender {
   resendLost(source: LayerSource, number: number, last: number, now: number): void {
     if (!this.hasRtx) return;
     const sequence = extendSeq(number, last as ExtSeq);
-    const entry = this.#history.find(sequence);
-    if (entry < 0 || this.#history.resends(entry) > 0) return;
+    const history = this.#history;
+    const entry = history.find(sequence);
+    if (entry < 0 || history.waits(entry) || history.resends(entry) > 0) return;
     // Whatever is in the way of it, it can still be asked for: nothing is dropped.
-    this.#resend(source, sequence, 0, now);
+    this.#resend(source, entry, sequence, 0, now);
   }
 
   /**
@@ -219,18 +221,25 @@ export class Resender {
     return packet;
   }
 
-  /** Resends the packet with extended outgoing number `sequence`; 0 if it was sent. */
-  #resend(source: LayerSource, sequence: number, rttMs: number, now: number): DropReason {
+  /**
+   * Resends the packet that was noted at `entry`, and has left, with extended outgoing number
+   * `sequence`; 0 if it was sent.
+   */
+  #resend(
+    source: LayerSource,
+    entry: number,
+    sequence: number,
+    rttMs: number,
+    now: number,
+  ): DropReason {
     const history = this.#history;
-    const entry = history.find(sequence);
-    if (entry < 0 || history.waits(entry)) return DROP.nackUnknown;
     if (history.resends(entry) >= MAX_RESENDS) return DROP.nackExhausted;
     const gapMs = Math.min(MAX_GAP_MS, Math.max(MIN_GAP_MS, GAP_OF_RTT * rttMs));
     if (now - history.resentAt(entry) < gapMs) return DROP.nackTooSoon;
     if (this.#packet.isVideo && this.#budget?.hasSome(now) === false) return DROP.nackOverBudget;
     const reason = this.#sendAgain(source, entry, sequence, now);
     if (reason !== DROP.none) return reason;
-    if (history.resends(entry) === 0 && this.#isMedia(sequence)) this.missed++;
+    if (history.resends(entry) === 0 && this.#isMedia(entry)) this.missed++;
     history.resent(entry, now);
     const budget = this.#budget;
     // A second answer is late anyway, and some ask until the end for what has come (pion).
