@@ -17,22 +17,18 @@ import {
   type SubscriberKind,
 } from "../../tests/support/sdk/distant_client.ts";
 import { figuresBetween, type StreamFigures } from "../../tests/support/sdk/stream_totals.ts";
-import type { VideoOptions } from "../../tests/support/sdk/sdk_client.ts";
+import { NOISY_CAMERA, type VideoOptions } from "../../tests/support/sdk/sdk_client.ts";
 import { ImpairedPaths } from "../../tests/support/wire/impaired_paths.ts";
 import { type NamedCondition, WIDE } from "./path_conditions.ts";
 import { startPathServer } from "./path_server.ts";
 
-/** 190, 375 and 1,500 kbit/s, with as much noise as makes encoders use them, and no more. */
-const CAMERA: VideoOptions = {
-  width: 960,
-  height: 540,
-  fps: 15,
-  simulcast: true,
-  noise: 0.06,
-  maxBitrate: 1_500_000,
-};
 /** Beside the one that is measured. */
-const OTHER_CAMERA: VideoOptions = { ...CAMERA, width: 640, height: 360, maxBitrate: 600_000 };
+const OTHER_CAMERA: VideoOptions = {
+  ...NOISY_CAMERA,
+  width: 640,
+  height: 360,
+  maxBitrate: 600_000,
+};
 /** From the first picture until it is measured, and for how long, ms. */
 const SETTLE_MS = 10_000;
 const MEASURED_MS = 10_000;
@@ -98,7 +94,7 @@ class Published {
   async want(videos: number): Promise<void> {
     if (this.camera === "") {
       this.voice = await this.#publisher.publishAudio();
-      this.camera = await this.#publisher.publishVideo(CAMERA);
+      this.camera = await this.#publisher.publishVideo(NOISY_CAMERA);
     }
     while (this.#others.length < videos - 1) {
       this.#others.push(await this.#publisher.publishVideo(OTHER_CAMERA));
@@ -191,7 +187,7 @@ class PathRun {
     return await Promise.all(
       all.map((one) =>
         eventually("the whole picture", async () => {
-          return (await one.totals(this.#published.camera))?.height === CAMERA.height;
+          return (await one.totals(this.#published.camera))?.height === NOISY_CAMERA.height;
         }, { deadlineMs: RECOVERY_MS }).then(() => performance.now() - began, () => undefined)
       ),
     );

@@ -18,18 +18,10 @@ import {
   SUBSCRIBER_KINDS,
 } from "../support/sdk/distant_client.ts";
 import { figuresBetween } from "../support/sdk/stream_totals.ts";
+import { NOISY_CAMERA } from "../support/sdk/sdk_client.ts";
 import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
 
 const ROOM = "impaired";
-/** 190, 375 and 1,500 kbit/s. */
-const CAMERA = {
-  width: 960,
-  height: 540,
-  fps: 15,
-  simulcast: true,
-  noise: 0.06,
-  maxBitrate: 1_500_000,
-};
 const LOSSY: PathCondition = {
   down: { delayMs: 25, loss: 0.05 },
   up: { delayMs: 25, loss: 0.05 },
@@ -55,7 +47,7 @@ endToEndTest(
     await using publisher = await browser.openClient("publisher", pages.url);
     await publisher.connect(server.url, await mintToken({ identity: "publisher", room: ROOM }));
     const voice = await publisher.publishAudio();
-    const camera = await publisher.publishVideo(CAMERA);
+    const camera = await publisher.publishVideo(NOISY_CAMERA);
     await using joined = new AsyncDisposableStack();
     const opened = SUBSCRIBER_KINDS.map((kind, path) => openDistantSubscriber(paths, path, kind));
     const all = await Promise.all(opened);
@@ -80,7 +72,7 @@ endToEndTest(
     };
     for (const { kind, picture, sound } of await steady(SETTLE_MS)) {
       const seen = `${kind}: ${JSON.stringify({ picture, sound })}`;
-      assert.ok(picture.fps > CAMERA.fps / 2, seen);
+      assert.ok(picture.fps > NOISY_CAMERA.fps / 2, seen);
       assert.ok(picture.frozen < (kind === "pion" ? 0.5 : 0.2), seen);
       // Of 5 % that are lost what is heard is what was not repaired in time; pion repairs no sound.
       assert.ok(sound.concealed < (kind === "pion" ? 0.12 : 0.05), seen);
@@ -88,7 +80,7 @@ endToEndTest(
     await set(NARROW);
     for (const { kind, picture, sound } of await steady(NARROW_SETTLE_MS)) {
       const seen = `${kind}: ${JSON.stringify({ picture, sound })}`;
-      assert.ok(picture.height > 0 && picture.height < CAMERA.height, seen);
+      assert.ok(picture.height > 0 && picture.height < NOISY_CAMERA.height, seen);
       assert.ok(picture.fps > 3, seen);
       assert.ok(sound.concealed < 0.05, seen);
     }
@@ -96,7 +88,7 @@ endToEndTest(
     const widenedAt = performance.now();
     await Promise.all(all.map(async (one) => {
       await eventually(`the whole picture in ${one.kind}`, async () => {
-        return (await one.totals(camera))?.height === CAMERA.height;
+        return (await one.totals(camera))?.height === NOISY_CAMERA.height;
       }, { seen: () => one.totals(camera) });
       console.log(`${one.kind}: whole after ${Math.round(performance.now() - widenedAt)} ms`);
     }));

@@ -13,18 +13,10 @@ import { ChromiumBrowser } from "../support/sdk/chromium.ts";
 import { serveClientPage } from "../support/sdk/client_page_server.ts";
 import { PeerProcess } from "../support/peers/peer_process.ts";
 import { pythonPeer } from "../support/peers/python_peers.ts";
+import { NOISY_CAMERA } from "../support/sdk/sdk_client.ts";
 import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
 
 const ROOM = "remb";
-/** 190, 375 and 1,500 kbit/s. */
-const CAMERA = {
-  width: 960,
-  height: 540,
-  fps: 15,
-  simulcast: true,
-  noise: 0.06,
-  maxBitrate: 1_500_000,
-};
 const path = (rateBps: number): PathCondition => ({
   down: { delayMs: 25, rateBps, queueMs: 300 },
   up: { delayMs: 25 },
@@ -58,7 +50,7 @@ endToEndTest(
     await using publisher = await browser.openClient("publisher", pages.url);
     await publisher.connect(server.url, await mintToken({ identity: "publisher", room: ROOM }));
     await publisher.publishAudio();
-    await publisher.publishVideo(CAMERA);
+    await publisher.publishVideo(NOISY_CAMERA);
     await paths.set(0, WIDE);
     const token = await mintToken({ identity: "eye", room: ROOM });
     const viewer = await pythonPeer("aiortc_whep.py", server.httpUrl, token);
@@ -78,13 +70,13 @@ endToEndTest(
       }
       console.log(`${what} after ${Math.round(performance.now() - startedAt)} ms`);
     };
-    const whole = (what: string) => shown(what, (height) => height === CAMERA.height);
+    const whole = (what: string) => shown(what, (height) => height === NOISY_CAMERA.height);
     await eye.event("connection", ({ state }) => state === "connected");
     await whole("the whole picture on a wide path");
     await pause(SETTLE_MS);
     await whole("the whole picture still");
     await paths.set(0, NARROW);
-    await shown("a smaller picture behind 500 kbit/s", (height) => height < CAMERA.height);
+    await shown("a smaller picture behind 500 kbit/s", (height) => height < NOISY_CAMERA.height);
     await paths.set(0, WIDE);
     await whole("the whole picture again");
   },

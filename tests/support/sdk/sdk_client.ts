@@ -54,6 +54,16 @@ export interface VideoOptions {
   readonly codec?: "vp8" | "h264" | "vp9" | "av1";
 }
 
+/** 190, 375 and 1,500 kbit/s, with as much noise as makes encoders use them, and no more. */
+export const NOISY_CAMERA = {
+  width: 960,
+  height: 540,
+  fps: 15,
+  simulcast: true,
+  noise: 0.06,
+  maxBitrate: 1_500_000,
+} as const satisfies VideoOptions;
+
 export interface AudioOptions {
   readonly source?: "microphone" | "screen_share_audio";
   readonly name?: string;
