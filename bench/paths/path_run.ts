@@ -137,7 +137,6 @@ class PathRun {
         all.map(async (one) => ({
           picture: await one.totals(camera),
           sound: await one.totals(voice),
-          at: performance.now(),
         })),
       );
     const [before, usedBefore] = [await look(), processorTime()];
@@ -147,17 +146,16 @@ class PathRun {
     const backs = condition.recovers ? await this.#widen(all) : [];
     for (const [index, { kind }] of all.entries()) {
       const [one, other] = [before[index]!, after[index]!];
-      const ms = other.at - one.at;
       const [firstPictureMs, backMs] = [firstPictures[index], backs[index]];
       this.#plan.onRow({
         condition: condition.name,
         server: this.#plan.server,
         subscriber: kind,
         ...(firstPictureMs === undefined ? {} : { firstPictureMs }),
-        ...(other.picture === undefined
-          ? {}
-          : { picture: figuresBetween(one.picture, other.picture, ms) }),
-        ...(other.sound === undefined ? {} : { sound: figuresBetween(one.sound, other.sound, ms) }),
+        ...(one.picture && other.picture
+          ? { picture: figuresBetween(one.picture, other.picture) }
+          : {}),
+        ...(one.sound && other.sound ? { sound: figuresBetween(one.sound, other.sound) } : {}),
         ...(backMs === undefined ? {} : { backMs }),
         busy,
       });

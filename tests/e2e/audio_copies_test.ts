@@ -40,7 +40,7 @@ interface Listened {
 async function look(heard: Listened) {
   const before = await heard.totals();
   await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  const figures = figuresBetween(before, await heard.totals(), LOOK_MS);
+  const figures = figuresBetween(before, await heard.totals());
   return { ...figures, seen: `${heard.name}: ${JSON.stringify(figures)}` };
 }
 
@@ -51,7 +51,7 @@ async function until(heard: Listened, what: string, holds: (kbps: number) => boo
   await eventually(`${heard.name}: ${what}`, async () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const after = await heard.totals();
-    ({ kbps } = figuresBetween(before, after, 1_000));
+    ({ kbps } = figuresBetween(before, after));
     before = after;
     return holds(kbps);
   }, { deadlineMs: ms, seen: () => kbps });
@@ -104,7 +104,7 @@ endToEndTest(
     const begun = await Promise.all(heard.map(async (one) => {
       const before = await one.totals();
       await new Promise((resolve) => setTimeout(resolve, 3_000));
-      return figuresBetween(before, await one.totals(), 3_000).kbps;
+      return figuresBetween(before, await one.totals()).kbps;
     }));
     const isCopied = (i: number) => (kbps: number) => kbps > 0.8 * begun[i]!;
     const isBare = (i: number) => (kbps: number) => kbps < 0.7 * begun[i]!;

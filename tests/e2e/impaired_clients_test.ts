@@ -102,7 +102,7 @@ async function look(one: DistantSubscriber, camera: string, voice: string) {
   const after = await read();
   return {
     kind: one.kind,
-    picture: figuresBetween(before[0], after[0], STEADY_MS),
-    sound: figuresBetween(before[1], after[1], STEADY_MS),
+    picture: figuresBetween(before[0], after[0]),
+    sound: figuresBetween(before[1], after[1]),
   };
 }

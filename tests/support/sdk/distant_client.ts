@@ -183,7 +183,8 @@ class DistantPion implements DistantSubscriber {
     if (counts === undefined) return Promise.resolve(undefined);
     const { shown: frames, heard, concealed } = counts;
     const unbuffered = { dropped: 0, released: 0, heldMs: 0 };
-    return Promise.resolve({ ...counts, ...unbuffered, frames, samples: heard + concealed });
+    const at = performance.now();
+    return Promise.resolve({ ...counts, ...unbuffered, at, frames, samples: heard + concealed });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

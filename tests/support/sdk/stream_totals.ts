@@ -7,6 +7,8 @@ import type { BrowserClient } from "./browser_client.ts";
 
 /** As webrtc-stats counts them (`RTCInboundRtpStreamStats`); those of the other kind are 0. */
 export interface StreamTotals {
+  /** When, ms by the clock of whoever says it: on a busy machine a look comes late. */
+  readonly at: number;
   /** Decoded. */
   readonly frames: number;
   readonly keyFrames: number;
@@ -49,6 +51,7 @@ export interface StreamFigures {
 export function totalsOf(inbound: Readonly<Record<string, number>>): StreamTotals {
   const figure = (name: string) => Number(inbound[name] ?? 0);
   return {
+    at: inbound["timestamp"] ?? performance.now(),
     frames: figure("framesDecoded"),
     keyFrames: figure("keyFramesDecoded"),
     freezes: figure("freezeCount"),
@@ -64,13 +67,18 @@ export function totalsOf(inbound: Readonly<Record<string, number>>): StreamTotal
   };
 }
 
-/** What happened between two looks that are `ms` apart. */
+/**
+ * What happened between two looks.
+ *
+ * @throws {Error} when the stream was not there at one of them.
+ */
 export function figuresBetween(
   before: StreamTotals | undefined,
   after: StreamTotals | undefined,
-  ms: number,
 ): StreamFigures {
-  const grown = (name: keyof StreamTotals) => (after?.[name] ?? 0) - (before?.[name] ?? 0);
+  if (before === undefined || after === undefined) throw new Error("No stream to look at");
+  const grown = (name: keyof StreamTotals) => after[name] - before[name];
+  const ms = Math.max(1, grown("at"));
   return {
     fps: grown("frames") * 1_000 / ms,
     keyFrames: grown("keyFrames"),
@@ -78,7 +86,7 @@ export function figuresBetween(
     frozen: grown("frozenMs") / ms,
     dropped: grown("dropped"),
     heldMs: grown("heldMs") / Math.max(1, grown("released")),
-    height: after?.height ?? 0,
+    height: after.height,
     concealed: grown("concealed") / Math.max(1, grown("samples")),
     kbps: grown("bytes") * 8 / ms,
   };
