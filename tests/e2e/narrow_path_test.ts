@@ -20,6 +20,11 @@ const NARROW_BPS = 500_000;
 const CAMERA = { width: 960, height: 540, simulcast: true, noise: true, maxBitrate: 1_500_000 };
 /** What is looked at in a steady state, ms. */
 const STEADY_MS = 10_000;
+/**
+ * Part of the pictures of a layer that is shown at least: 8 of 15 a second, which is more than half
+ * of the layer's frame rates have. A publisher without a processor has fewer than 15.
+ */
+const SHOWN = 8 / 15;
 
 /** What one received stream did in a while. */
 async function during(client: BrowserClient, sid: string, ms: number) {
@@ -35,6 +40,20 @@ async function during(client: BrowserClient, sid: string, ms: number) {
   };
 }
 
+/** The same of the camera, which is to be smaller than it is, and of which most pictures are shown. */
+async function seesLess(viewer: BrowserClient, publisher: BrowserClient, camera: string) {
+  const encoded = async () =>
+    new Map((await publisher.outbound(camera)).map((layer) => [layer["frameHeight"], layer]));
+  const before = await encoded();
+  const picture = await during(viewer, camera, STEADY_MS);
+  const [first, last] = [before, await encoded()].map((layers) => layers.get(picture.height));
+  const given = (last?.["framesEncoded"] ?? 0) - (first?.["framesEncoded"] ?? 0);
+  const seen = Deno.inspect({ ...picture, given });
+  assert.ok(picture.height > 0 && picture.height < CAMERA.height, seen);
+  assert.ok(given > 0 && picture.frames > given * SHOWN, seen);
+  return { ...picture, given };
+}
+
 for (const mode of CONNECTION_MODES) {
   endToEndTest(
     `Chromium behind 500 kbit/s sees a smaller picture and hears all, and the whole picture after that (${mode})`,
@@ -45,6 +64,9 @@ for (const mode of CONNECTION_MODES) {
         const ann = await call.join("chromium", "ann");
         const camera = await ann.publishVideo(CAMERA);
         const voice = await ann.publishAudio();
+        // Hears what the machine itself does to the sound, without the path.
+        const carl = await call.join("chromium", "carl");
+        await carl.setSubscribed(camera, false);
         proxy.down.rateBps = NARROW_BPS;
         proxy.down.delayMs = proxy.up.delayMs = 20;
         const bob = await call.joinBehind(proxy, "chromium", "bob");
@@ -52,14 +74,13 @@ for (const mode of CONNECTION_MODES) {
           return ((await bob.inbound(camera))["framesDecoded"] ?? 0) > 0;
         });
         await new Promise((resolve) => setTimeout(resolve, 10_000));
-        const [picture, sound] = await Promise.all([
-          during(bob, camera, STEADY_MS),
+        const [picture, sound, near] = await Promise.all([
+          seesLess(bob, ann, camera),
           during(bob, voice, STEADY_MS),
+          during(carl, voice, STEADY_MS),
         ]);
-        console.log(JSON.stringify({ mode, picture, sound, lost: proxy.down.lost }));
-        assert.ok(picture.height > 0 && picture.height < CAMERA.height, Deno.inspect(picture));
-        assert.ok(picture.frames > STEADY_MS / 1_000 * 8, Deno.inspect(picture));
-        assert.ok(sound.concealed < 0.02, Deno.inspect(sound));
+        console.log(JSON.stringify({ mode, picture, sound, near, lost: proxy.down.lost }));
+        assert.ok(sound.concealed - near.concealed < 0.02, Deno.inspect({ sound, near }));
         proxy.down.rateBps = 10_000_000;
         const widenedAt = performance.now();
         await eventually("the whole picture", async () => {
@@ -68,10 +89,8 @@ for (const mode of CONNECTION_MODES) {
         console.log(JSON.stringify({ mode, wholeAfterMs: performance.now() - widenedAt }));
         proxy.down.rateBps = NARROW_BPS;
         await new Promise((resolve) => setTimeout(resolve, 5_000));
-        const again = await during(bob, camera, STEADY_MS);
+        const again = await seesLess(bob, ann, camera);
         console.log(JSON.stringify({ mode, again, lost: proxy.down.lost }));
-        assert.ok(again.height < CAMERA.height, Deno.inspect(again));
-        assert.ok(again.frames > STEADY_MS / 1_000 * 8, Deno.inspect(again));
       }, mode),
   );
 }
