@@ -95,7 +95,14 @@ const IN_PAIRS = ["udp_outage", "data_readers"];
  * much of a path is used, and a processor that has no time for it looks like a path that is full; or
  * how long bystanders of an attack stand still.
  */
-const ALONE = ["narrow_path", "impaired_clients", "signalling_weight", "data_flood"];
+const ALONE = [
+  "audio_copies",
+  "data_flood",
+  "impaired_clients",
+  "narrow_path",
+  "remb",
+  "signalling_weight",
+];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
 const RUNS_AT_ONCE = 3;
 /** Runs at once of those that need a processor the moment they have something to do. */

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { untimed } from "../process/failure_report.ts";
+
 const FOLDER = new URL("../../../node_modules/.peers/", import.meta.url);
 
 /**
@@ -13,10 +15,14 @@ const FOLDER = new URL("../../../node_modules/.peers/", import.meta.url);
  *
  * @returns what `make` does.
  */
-export async function cachedBuild<T>(
+export function cachedBuild<T>(
   name: string,
   make: (folder: string) => Promise<T>,
 ): Promise<T> {
+  return untimed(() => build(name, make));
+}
+
+async function build<T>(name: string, make: (folder: string) => Promise<T>): Promise<T> {
   const folder = new URL(`${name}/`, FOLDER);
   await Deno.mkdir(folder, { recursive: true });
   using lock = await Deno.open(new URL("lock", folder), { create: true, write: true });

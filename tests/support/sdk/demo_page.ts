@@ -152,19 +152,30 @@ export interface TileOnPage {
   readonly height: number;
 }
 
-/** Of the own picture it shows whether the camera gives any. */
-const PICTURES = `[...document.querySelectorAll(".tile")].map((tile) => {
-  const player = tile.querySelector("video");
-  const [track] = player?.srcObject?.getVideoTracks() ?? [];
-  return {
-    text: tile.textContent,
-    isHidden: tile.hidden,
-    frames: player?.getVideoPlaybackQuality().totalVideoFrames,
-    isPaused: player?.paused,
-    isSilent: track?.muted,
-    state: track?.readyState,
-  };
-})`;
+/**
+ * Of the own picture it shows whether the camera gives any; and whether the page draws at all.
+ */
+const PICTURES = `(async () => ({
+  visibility: document.visibilityState,
+  draws: await Promise.race([
+    new Promise((resolve) => requestAnimationFrame(() => resolve(true))),
+    new Promise((resolve) => setTimeout(resolve, 1000, false)),
+  ]),
+  tiles: [...document.querySelectorAll(".tile")].map((tile) => {
+    const player = tile.querySelector("video");
+    const [track] = player?.srcObject?.getVideoTracks() ?? [];
+    return {
+      text: tile.textContent,
+      isHidden: tile.hidden,
+      frames: player?.getVideoPlaybackQuality().totalVideoFrames,
+      size: [player?.videoWidth, player?.videoHeight],
+      readyState: player?.readyState,
+      isPaused: player?.paused,
+      isSilent: track?.muted,
+      state: track?.readyState,
+    };
+  }),
+}))()`;
 
 const TILES = `[...document.querySelectorAll(".tile:not([hidden])")].map((tile) => {
   const { left, top, width, height } = tile.getBoundingClientRect();
