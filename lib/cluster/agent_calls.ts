@@ -18,7 +18,7 @@ import type { NodeId } from "../base/ids.ts";
 import type { PackedValue } from "../wire/message_pack.ts";
 import type { ClusterDirectory, NodeRecord } from "./directory/cluster_directory.ts";
 import type { NodeLinks } from "./link/link_ports.ts";
-import { countOf, listOf, messageOf, textOf, tupleOf } from "./mirror/packed_fields.ts";
+import { countOf, listOf, messageOf, textOf, tupleOf } from "./link/packed_fields.ts";
 
 /** A worker has ten seconds to answer, and one that declines is followed by others, ms. */
 const OFFER_MS = 20_000;

@@ -11,75 +11,27 @@
  * @module
  */
 
-/** Absent, or as good as. */
-type Nothing = null | undefined;
+/** Whether a value, which is neither `null` nor absent, is what it has to be. */
+type Check<Value> = (value: unknown) => value is Value;
 
-/** Those that every JSON Web Token may have; times in Unix seconds. */
-export interface RegisteredClaims {
-  readonly iss?: string | Nothing;
-  readonly sub?: string | Nothing;
-  readonly jti?: string | Nothing;
-  readonly exp?: number | Nothing;
-  readonly nbf?: number | Nothing;
-  readonly iat?: number | Nothing;
-}
+/** The claims that are as `Checks` say. */
+type Claims<Checks> = {
+  readonly [Name in keyof Checks]?: Checks[Name] extends Check<infer Value> ? Value | null
+    : never;
+};
 
-/** What may be done in a room. */
-export interface VideoClaim {
-  readonly roomCreate?: boolean | Nothing;
-  readonly roomList?: boolean | Nothing;
-  readonly roomRecord?: boolean | Nothing;
-  readonly roomAdmin?: boolean | Nothing;
-  readonly roomJoin?: boolean | Nothing;
-  readonly room?: string | Nothing;
-  readonly canPublish?: boolean | Nothing;
-  readonly canPublishSources?: readonly string[] | Nothing;
-  readonly canSubscribe?: boolean | Nothing;
-  readonly canPublishData?: boolean | Nothing;
-  readonly canUpdateOwnMetadata?: boolean | Nothing;
-  readonly canSubscribeMetrics?: boolean | Nothing;
-  readonly canManageAgentSession?: boolean | Nothing;
-  readonly ingressAdmin?: boolean | Nothing;
-  readonly hidden?: boolean | Nothing;
-  readonly recorder?: boolean | Nothing;
-  readonly agent?: boolean | Nothing;
-  readonly destinationRoom?: string | Nothing;
-}
-
-/** What may be done with telephones. */
-export interface SipClaim {
-  readonly admin?: boolean | Nothing;
-  readonly call?: boolean | Nothing;
-}
-
-/** LiveKit's own. */
-export interface OwnClaims {
-  readonly name?: string | Nothing;
-  readonly kind?: string | Nothing;
-  readonly kindDetails?: readonly string[] | Nothing;
-  readonly video?: VideoClaim | Nothing;
-  readonly sip?: SipClaim | Nothing;
-  readonly roomConfig?: Readonly<Record<string, unknown>> | Nothing;
-  readonly roomPreset?: string | Nothing;
-  readonly sha256?: string | Nothing;
-  readonly metadata?: string | Nothing;
-  readonly attributes?: Readonly<Record<string, string>> | Nothing;
-  readonly publishOf?: string | Nothing;
-}
-
-/** What a value, which is neither `null` nor absent, has to be. */
-type Check = (value: unknown) => boolean;
-
-/** A check for every claim there is. */
-type Checks<Claims> = { readonly [Name in keyof Required<Claims>]: Check };
-
-const isText: Check = (value) => typeof value === "string";
-const isFlag: Check = (value) => typeof value === "boolean";
+const isText: Check<string> = (value) => typeof value === "string";
+const isFlag: Check<boolean> = (value) => typeof value === "boolean";
 /** JSON's numbers may be larger than all that there are. */
-const isTime: Check = (value) => Number.isFinite(value);
-const areTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+const isTime: Check<number> = (value): value is number => Number.isFinite(value);
+const areTexts: Check<readonly string[]> = (value): value is readonly string[] =>
+  Array.isArray(value) && value.every(isText);
+const areAttributes: Check<Readonly<Record<string, string>>> = (
+  value,
+): value is Readonly<Record<string, string>> =>
+  isObject(value) && Object.values(value).every(isText);
 
-const REGISTERED: Checks<RegisteredClaims> = {
+const REGISTERED = {
   iss: isText,
   sub: isText,
   jti: isText,
@@ -88,7 +40,7 @@ const REGISTERED: Checks<RegisteredClaims> = {
   iat: isTime,
 };
 
-const VIDEO: Checks<VideoClaim> = {
+const VIDEO = {
   roomCreate: isFlag,
   roomList: isFlag,
   roomRecord: isFlag,
@@ -109,34 +61,49 @@ const VIDEO: Checks<VideoClaim> = {
   destinationRoom: isText,
 };
 
-const SIP: Checks<SipClaim> = { admin: isFlag, call: isFlag };
+const SIP = { admin: isFlag, call: isFlag };
 
-const OWN: Checks<OwnClaims> = {
+const OWN = {
   name: isText,
   kind: isText,
   kindDetails: areTexts,
-  video: (value) => fits(VIDEO, value),
-  sip: (value) => fits(SIP, value),
+  video: (value: unknown): value is VideoClaim => fits(VIDEO, value),
+  sip: (value: unknown): value is SipClaim => fits(SIP, value),
   roomConfig: isObject,
   roomPreset: isText,
   sha256: isText,
   metadata: isText,
-  attributes: (value) => isObject(value) && Object.values(value).every(isText),
+  attributes: areAttributes,
   publishOf: isText,
 };
 
+/** Those that every JSON Web Token may have; times in Unix seconds. */
+export type RegisteredClaims = Claims<typeof REGISTERED>;
+
+/** What may be done in a room. */
+export type VideoClaim = Claims<typeof VIDEO>;
+
+/** What may be done with telephones. */
+export type SipClaim = Claims<typeof SIP>;
+
+/** LiveKit's own. */
+export type OwnClaims = Claims<typeof OWN>;
+
 /** The claims of RFC 7519; `undefined` if one has a wrong type. */
 export function registeredClaims(payload: unknown): RegisteredClaims | undefined {
-  return fits(REGISTERED, payload) ? payload as RegisteredClaims : undefined;
+  return fits(REGISTERED, payload) ? payload : undefined;
 }
 
 /** LiveKit's claims; `undefined` if one has a wrong type. */
 export function ownClaims(payload: unknown): OwnClaims | undefined {
-  return fits(OWN, payload) ? payload as OwnClaims : undefined;
+  return fits(OWN, payload) ? payload : undefined;
 }
 
 /** Whether `value` is an object of which each member is as `checks` say. */
-function fits(checks: Readonly<Record<string, Check>>, value: unknown): boolean {
+function fits<Checks extends Readonly<Record<string, Check<unknown>>>>(
+  checks: Checks,
+  value: unknown,
+): value is Claims<Checks> {
   if (!isObject(value)) return false;
   for (const name in checks) {
     const member = value[name];

@@ -7,6 +7,7 @@
 import type { NodeId, RelayedTrackId } from "../../base/ids.ts";
 import type { RelayEndpoint } from "../../engine/messages/node_messages.ts";
 import { isRecord, type PackedValue } from "../../wire/message_pack.ts";
+import { listOf } from "../link/packed_fields.ts";
 
 /** Longest id that is remembered, characters; ours are far shorter. */
 const MAX_ID = 64;
@@ -126,21 +127,6 @@ function readAddress(value: PackedValue): { hostname: string; port: number } | u
     return undefined;
   }
   return isBelow(port, 1 << 16) && port > 0 ? { hostname, port } : undefined;
-}
-
-function listOf<T>(
-  value: PackedValue | undefined,
-  most: number,
-  read: (item: PackedValue) => T | undefined,
-): T[] | undefined {
-  if (!Array.isArray(value) || value.length > most) return undefined;
-  const items: T[] = [];
-  for (const item of value as readonly PackedValue[]) {
-    const one = read(item);
-    if (one === undefined) return undefined;
-    items.push(one);
-  }
-  return items;
 }
 
 function isId(value: PackedValue | undefined): value is string {

@@ -11,7 +11,7 @@ import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import type { ArrivedData, BridgedData } from "../../room/context/node_ports.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import { MAX_NAME, sidOf } from "./member_message.ts";
-import { countOf, listOf, textOf, tupleOf } from "./packed_fields.ts";
+import { countOf, listOf, textOf, tupleOf } from "../link/packed_fields.ts";
 import type { ToldQuality } from "./told_quality.ts";
 
 /** Bytes of one packet; clients' are smaller. */

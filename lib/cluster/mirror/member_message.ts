@@ -27,7 +27,7 @@ import {
   packMessage,
   unpackMessage,
 } from "../../wire/message_pack.ts";
-import { countOf, listOf, messageOf, textOf, tupleOf } from "./packed_fields.ts";
+import { countOf, listOf, messageOf, textOf, tupleOf } from "../link/packed_fields.ts";
 import { kindOf, packSection, readSection } from "./section_message.ts";
 
 /** Identities and room names are no longer, whatever the configured limits, characters. */

@@ -11,7 +11,7 @@ import { planText, readPlan, type RoomPlan } from "../../room/context/room_plan.
 import type { PackedValue } from "../../wire/message_pack.ts";
 import { packQualities, readQualities } from "./data_message.ts";
 import { MAX_NAME, type MemberChange, packChange, readChange, sidOf } from "./member_message.ts";
-import { countOf, listOf, textOf, tupleOf } from "./packed_fields.ts";
+import { countOf, listOf, textOf, tupleOf } from "../link/packed_fields.ts";
 import type { ToldQuality } from "./told_quality.ts";
 
 /** Members of one node in one room. */

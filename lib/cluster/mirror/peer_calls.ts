@@ -10,7 +10,7 @@ import type { CarriedCall, CarriedReply, MirroredRoom } from "../../room/context
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { NodeLinks } from "../link/link_ports.ts";
 import { MAX_NAME, sidOf } from "./member_message.ts";
-import { countOf, messageOf, textOf, tupleOf } from "./packed_fields.ts";
+import { countOf, messageOf, textOf, tupleOf } from "../link/packed_fields.ts";
 
 /** How long a node may take, ms. */
 const EVICTION_MS = 5_000;

@@ -11,7 +11,7 @@ import type {
   ReceiveSection,
 } from "../../base/media_vocabulary.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
-import { countOf, listOf, textOf, tupleOf } from "./packed_fields.ts";
+import { countOf, listOf, textOf, tupleOf } from "../link/packed_fields.ts";
 
 const MAX_WORD = 256;
 const MAX_FMTP = 4_096;

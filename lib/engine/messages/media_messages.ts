@@ -25,6 +25,7 @@ import type {
   DownTrackIntervalFigures,
   UpTrackIntervalFigures,
 } from "../../media/layer/interval_figures.ts";
+import type { UpTrackLayerStats } from "../../media/layer/up_track_layer.ts";
 import type { CaptureCommand, CaptureEvent } from "./capture_messages.ts";
 import type { DataCommand, DataEvent } from "./data_messages.ts";
 import type { NodeCommand, NodeEvent, RelayEndpoint, RelayStats } from "./node_messages.ts";
@@ -300,15 +301,7 @@ export interface EngineStats {
 /** What was received of a track, layer by layer: totals since each layer began. */
 export interface UpTrackStats {
   readonly upTrack: UpTrackId;
-  readonly layers: readonly {
-    readonly spatial: SpatialLayer;
-    readonly ssrc: number;
-    readonly packets: number;
-    readonly bytes: number;
-    readonly lost: number;
-    readonly nacksSent: number;
-    readonly plisSent: number;
-  }[];
+  readonly layers: readonly UpTrackLayerStats[];
 }
 
 /** What was sent of a track to one subscriber, and asked for by it: totals since its start. */
