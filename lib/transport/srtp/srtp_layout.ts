@@ -25,3 +25,16 @@ export function swapBytes(word: number): number {
 export function isWithin(bytes: Uint8Array, at: number, length: number): boolean {
   return at >= 0 && length >= 0 && at + length <= bytes.length;
 }
+
+/** Puts the end of a payload behind its beginning; `false` if it is not there or has no room. */
+export function copyPayload(
+  out: Uint8Array,
+  at: number,
+  source: Uint8Array,
+  sourceAt: number,
+  length: number,
+): boolean {
+  if (!isWithin(source, sourceAt, length) || !isWithin(out, at, length)) return false;
+  out.set(source.subarray(sourceAt, sourceAt + length), at);
+  return true;
+}
