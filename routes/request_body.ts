@@ -26,7 +26,7 @@ export interface BodyBudget {
 /**
  * Enough for several of the largest calls at once; a body comes within a second or is hardly sent.
  */
-export const BODY_BUDGET: BodyBudget = { bytesInFlight: 64 * 1024 * 1024, deadlineMs: 15_000 };
+const BODY_BUDGET: BodyBudget = { bytesInFlight: 64 * 1024 * 1024, deadlineMs: 15_000 };
 
 /** What the reader needs. */
 export interface BodyReaderOptions {

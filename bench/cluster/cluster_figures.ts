@@ -12,7 +12,7 @@ import { HOUR_MS, makePopulation, type Population } from "./population.ts";
 import type { RedisSecond, StepTotal } from "./redis_model.ts";
 
 /** People for each node at the busiest moment, and the share of what they can carry. */
-export const PEOPLE_EACH = 1_000;
+const PEOPLE_EACH = 1_000;
 const USED = 0.6;
 /** The region that is lost: the largest but the one where Redis is. */
 const LOST_REGION = 2;
@@ -20,7 +20,7 @@ const LOST_REGION = 2;
 const FIRST_LOST = 7;
 /** Before the first loss, and between the two, ms. */
 const BEFORE_LOSS_MS = 10_000;
-export const AFTER_LOSS_MS = 120_000;
+const AFTER_LOSS_MS = 120_000;
 
 /** What goes over links, all of them, per second. */
 export type Traffic = Readonly<Record<TrafficKind, Sum>>;

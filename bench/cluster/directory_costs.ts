@@ -59,8 +59,6 @@ const EACH_CLAIM_FREED: StepCost = { us: 4.5, bytesIn: 0, bytesOut: 100 };
 /** Where all claims of a room are read, as was done before: 16,300 µs in a room of 5,000. */
 const EACH_CLAIM_READ: StepCost = { us: 3.2, bytesIn: 0, bytesOut: 0 };
 /** 25,000 µs for 2,500 claims among 5,000; 38 for one. */
-const ASSERT: StepCost = { us: 28, bytesIn: 340, bytesOut: 268 };
-const EACH_CLAIM_ASSERTED: StepCost = { us: 9.6, bytesIn: 80, bytesOut: 0 };
 
 export function heartbeatCost(hasNews: boolean): StepCost {
   return hasNews ? HEARTBEAT_WITH_NEWS : HEARTBEAT;
@@ -89,11 +87,6 @@ export function buryCost(freed: number): StepCost {
 export function buryAmongAllCost(claims: number, freed: number): StepCost {
   const { us, bytesIn, bytesOut } = plus(BURY, EACH_CLAIM_READ, claims);
   return { us, bytesIn, bytesOut: bytesOut + freed * EACH_CLAIM_FREED.bytesOut };
-}
-
-/** @param claims That the node holds in the room. */
-export function assertCost(claims: number): StepCost {
-  return plus(ASSERT, EACH_CLAIM_ASSERTED, claims);
 }
 
 function plus(base: StepCost, each: StepCost, times: number): StepCost {

@@ -102,7 +102,7 @@ function isFarFrom(peak: number, wanted: number): boolean {
 }
 
 /** How busy it is so many hours from the peak, as a share of that: three fifths in the mean. */
-export function dailyRate(hours: number): number {
+function dailyRate(hours: number): number {
   return 0.6 + 0.4 * Math.cos(2 * Math.PI * hours / 24);
 }
 

@@ -40,7 +40,7 @@ const MIN_DELIVERED = 0.95;
 const STEP_BACK = 0.6;
 
 /** Whether the SFU, or the machine, did not manage. */
-export function isOverloaded(step: Step): boolean {
+function isOverloaded(step: Step): boolean {
   return step.loss > MAX_LOSS || step.outPerSecond < step.offeredPerSecond * MIN_DELIVERED;
 }
 

@@ -17,7 +17,7 @@ const PAUSE_MS = 1_500;
 const CAMERA = { width: 960, height: 540, fps: 15, simulcast: true, maxBitrate: 1_500_000 };
 
 /** Who subscribes: the only one, a second one, or a second and a third at once. */
-export const FIRST_PICTURE_CASES = ["only", "second", "two"] as const;
+const FIRST_PICTURE_CASES = ["only", "second", "two"] as const;
 
 /** The tries of one case. */
 export interface FirstPictures {

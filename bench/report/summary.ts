@@ -111,7 +111,7 @@ export function summarize(runs: readonly Run[], workers: WorkersFigures | undefi
 }
 
 /** How many times the CPU time of `other` a packet of `run` takes. */
-export function costRatio(run: Run | undefined, other: Run | undefined): number | null {
+function costRatio(run: Run | undefined, other: Run | undefined): number | null {
   if (run === undefined || other === undefined) return null;
   return run.cpu_us_per_packet / other.cpu_us_per_packet;
 }

@@ -35,9 +35,9 @@ import {
 } from "../signalling/signal_socket.ts";
 
 /** From the open socket to `register`. */
-export const REGISTER_TIMEOUT_MS = 10_000;
+const REGISTER_TIMEOUT_MS = 10_000;
 /** From a job offer to the worker's answer. */
-export const AVAILABILITY_TIMEOUT_MS = 10_000;
+const AVAILABILITY_TIMEOUT_MS = 10_000;
 const MAX_DEPLOYMENT_BYTES = 64;
 /** Offers a worker may leave without an answer; beyond that it takes no jobs. */
 const MAX_OFFERS = 1_000;

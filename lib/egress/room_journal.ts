@@ -36,7 +36,7 @@ const MOST_PACES = 4_096;
 /** Of metadata and attributes, UTF-16 units of JSON. */
 const MOST_METADATA = 4_096;
 /** The layout of lines; readers of one look for no other. */
-export const JOURNAL_VERSION = 1;
+const JOURNAL_VERSION = 1;
 
 /** What is budgeted apart. */
 type Kind = keyof typeof BUDGETS;

@@ -245,7 +245,7 @@ export function redCarries(red: CodecParameters, opus: CodecParameters | undefin
 }
 
 /** One parameter of an `a=fmtp` text, names compared without case. */
-export function fmtpValue(fmtp: string, name: string, absent: string): string {
+function fmtpValue(fmtp: string, name: string, absent: string): string {
   for (const pair of fmtp.split(";")) {
     const [key, value] = pair.split("=");
     if (key!.trim().toLowerCase() === name) return (value ?? "").trim();

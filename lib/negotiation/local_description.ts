@@ -33,7 +33,7 @@ export interface LocalParameters {
 /** SCTP port of every WebRTC data channel transport (RFC 8841 §5). */
 export const SCTP_PORT = 5000;
 /** Protocol of the `m=application` line for data channels (RFC 8841 §4). */
-export const DATA_CHANNEL_PROTOCOL = "UDP/DTLS/SCTP";
+const DATA_CHANNEL_PROTOCOL = "UDP/DTLS/SCTP";
 export const DATA_CHANNEL_FORMAT = "webrtc-datachannel";
 /** Protocol of our own media sections (RFC 8829 §5.1.2). */
 export const MEDIA_PROTOCOL = "UDP/TLS/RTP/SAVPF";

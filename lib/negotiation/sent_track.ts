@@ -156,7 +156,7 @@ export function ssrcLines(
 }
 
 /** Whether a track sent in `codecs` may come with repair packets. */
-export function usesRepair(
+function usesRepair(
   { fecSsrc }: SubscribedTrack,
   codecs: readonly CodecParameters[],
 ): boolean {

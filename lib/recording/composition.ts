@@ -9,7 +9,7 @@ import type { ContainerFormat } from "./container/container.ts";
 
 /** A grid of more is for nobody's eyes, and each costs memory. */
 export const MOST_PICTURES = 25;
-export const MOST_SOUNDS = 100;
+const MOST_SOUNDS = 100;
 /**
  * Of one picture: screens have fewer. A few bytes may claim fifteen times as many, and each decoder
  * takes memory for several of them.

@@ -18,7 +18,7 @@ import { type OrderedPackets, PacketOrder } from "./packet_order.ts";
 /** A key frame that does not come is asked for again after so long, ms. */
 const ASK_AGAIN_MS = 1_000;
 /** A player can go to a key frame alone: one is asked for when the last is so long ago, ms. */
-export const KEY_EVERY_MS = 10_000;
+const KEY_EVERY_MS = 10_000;
 const LENGTH_BYTES = 2;
 
 /** What the media plane tells of a track at a time. */

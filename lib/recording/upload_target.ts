@@ -26,7 +26,7 @@ const HOST = /^[A-Za-z0-9.-]+$/;
 const MOST_SECRET = 4_096;
 
 /** The service a target's bucket is in, with its scheme: `https://s3.eu-west-1.amazonaws.com`. */
-export function serviceOf({ endpoint, region }: UploadTarget): string {
+function serviceOf({ endpoint, region }: UploadTarget): string {
   return endpoint === "" ? `https://s3.${region}.amazonaws.com` : new URL(endpoint).origin;
 }
 

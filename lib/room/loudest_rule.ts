@@ -12,7 +12,7 @@ import type { LoudestAudioOptions } from "./context/room_options.ts";
  * A tag of this name says how many audio tracks its room forwards, instead of the configuration: a
  * number, 0 for all, and after an `@` above how many participants.
  */
-export const LOUDEST_TAG = "roomwire.loudest_audio";
+const LOUDEST_TAG = "roomwire.loudest_audio";
 const TAG_VALUE = /^(\d{1,4})(?:@(\d{1,6}))?$/;
 /** A room that is as large as this part of what began it goes on, so that it does not flap. */
 const STAYS = 0.9;

@@ -26,7 +26,7 @@ export const ROOM_FULL: Refusal = {
   body: "room has exceeded its max participants",
 };
 /** Nobody can tell now whether there is such a room, or who is in it. */
-export const UNAVAILABLE: Refusal = {
+const UNAVAILABLE: Refusal = {
   ok: false,
   status: 503,
   body: "rooms of other nodes cannot be asked for now",

@@ -13,7 +13,7 @@
  */
 
 /** Bytes before the extensions or the payload. */
-export const DATA_TRACK_HEADER_BYTES = 12;
+const DATA_TRACK_HEADER_BYTES = 12;
 const HANDLE_AT = 2;
 const START_BIT = 0x10;
 const FINAL_BIT = 0x08;

@@ -10,7 +10,7 @@
  */
 import { BitReader } from "./bit_reader.ts";
 
-export const MAX_TEMPLATES = 64;
+const MAX_TEMPLATES = 64;
 export const MAX_DECODE_TARGETS = 32;
 export const MAX_CHAINS = 32;
 /** References of one frame that are kept; encoders use eight at most (AV1's reference slots). */

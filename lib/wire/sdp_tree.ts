@@ -14,9 +14,9 @@ import { parse } from "sdp-transform";
  * Longest description read. On a single peer connection a browser's offer names every codec in
  * every section: about 3 KiB for each track received.
  */
-export const MAX_SDP_CHARS = 1024 * 1024;
+const MAX_SDP_CHARS = 1024 * 1024;
 /** Most media sections read. */
-export const MAX_SECTIONS = 512;
+const MAX_SECTIONS = 512;
 /** Most lines read; each costs the grammar some dozens of pattern tests. */
 const MAX_LINES = 65_536;
 /** Longest line read: bounds what any one pattern of the grammar can cost. */

@@ -17,7 +17,7 @@ import {
 } from "./stun.ts";
 
 /** Length of a request: a header and nothing else, which the oldest servers understand. */
-export const STUN_QUERY_BYTES = STUN_HEADER_BYTES;
+const STUN_QUERY_BYTES = STUN_HEADER_BYTES;
 
 const XOR_MAPPED_ADDRESS = 0x0020;
 const FAMILY_IPV4 = 1;

@@ -57,7 +57,7 @@ export function isChannelNumber(number: number): boolean {
 }
 
 /** Room for any answer that {@linkcode TurnWriter} writes here. */
-export const MAX_TURN_ANSWER_BYTES = 512;
+const MAX_TURN_ANSWER_BYTES = 512;
 
 /** REQUESTED-TRANSPORT for UDP, the one protocol that is relayed. */
 export const TRANSPORT_UDP = 17;

@@ -11,7 +11,7 @@ import { RedisServer } from "../support/process/redis_server.ts";
 import { scenarioNamed } from "./scenarios.ts";
 
 /** What nodes keep in a Redis of this test, through a handle each; ended with it. */
-export class TestDirectories implements AsyncDisposable {
+class TestDirectories implements AsyncDisposable {
   private constructor(readonly redis: RedisServer, readonly handles: readonly RedisDirectory[]) {}
 
   static async start(count: number): Promise<TestDirectories> {

@@ -16,7 +16,7 @@ export interface Scenario {
 }
 
 /** The flavours a client may join in; see `FLAVOURS` in `support.ts` for those that work. */
-export const ALL_FLAVOURS = ["v0", "join_request", "v1"] as const;
+const ALL_FLAVOURS = ["v0", "join_request", "v1"] as const;
 
 /** Names by section; `③` marks those that run in every flavour. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {

@@ -228,7 +228,7 @@ class RecordingLog implements Log {
 }
 
 /** Two nodes, and clients that end with their test. */
-export class TestNodes implements AsyncDisposable {
+class TestNodes implements AsyncDisposable {
   readonly #clients: WireParticipant[] = [];
 
   constructor(

@@ -24,7 +24,7 @@ import type { CarriedHead, CarriedRequest, CarriedResponse } from "./carried_mes
 import { CarriedSession } from "./carried_session.ts";
 
 /** A node has to welcome within this time, ms: what three round trips around the world take. */
-export const CONNECT_MS = 1_500;
+const CONNECT_MS = 1_500;
 /** A node has to answer a request within this time, ms: a WHIP client's may wait for tracks. */
 export const ANSWER_MS = 8_000;
 

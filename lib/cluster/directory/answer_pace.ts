@@ -15,7 +15,7 @@ export const SLOW_MS = 400;
 /** Answers that take less are quick again, ms. */
 export const QUICK_MS = 200;
 /** Of fewer questions a second, nobody is slow. */
-export const BUSY_PER_SECOND = 10;
+const BUSY_PER_SECOND = 10;
 /** Answers of so long ago count for a third, ms. */
 const SMOOTHING_MS = 500;
 

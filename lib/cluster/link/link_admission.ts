@@ -13,7 +13,7 @@ import { type LinkIdentity, readToken, type ShownToken } from "./link_handshake.
  * How old a token may be, ms, and how far in the future: clocks differ, and nothing else hangs on
  * them.
  */
-export const TOKEN_LIFE_MS = 30_000;
+const TOKEN_LIFE_MS = 30_000;
 /** A token that is remembered for less could be shown again while it is still good. */
 const MEMORY_MS = 2 * TOKEN_LIFE_MS + 1_000;
 /** Only nodes make tokens, and for links each a few a second at most. */

@@ -26,7 +26,7 @@ import { OutgoingQueue, PART } from "./outgoing_queue.ts";
 /** Between two pings, ms. */
 export const PING_MS = 500;
 /** Without anything from the other side for so long it is gone, ms. */
-export const DEAD_MS = 2_000;
+const DEAD_MS = 2_000;
 /** A connection that is so far behind, bytes, for so long, ms, is begun anew. */
 const MAX_BEHIND = 8 * 1024 * 1024;
 const MAX_BEHIND_MS = 5_000;

@@ -19,7 +19,7 @@ import type { DatagramKind } from "./link_ports.ts";
 /** Longer messages are refused; a snapshot of thousands of members is smaller. */
 export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 /** Values in one message: those of a snapshot of more than ten thousand members. */
-export const MAX_MESSAGE_ELEMENTS = 500_000;
+const MAX_MESSAGE_ELEMENTS = 500_000;
 /** Of rooms and methods. */
 const MAX_NAME_CHARACTERS = 1024;
 

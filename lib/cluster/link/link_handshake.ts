@@ -48,7 +48,7 @@ export interface EstablishedLink {
 }
 
 /** Longer ones are not ours. */
-export const MAX_TOKEN_CHARACTERS = 2048;
+const MAX_TOKEN_CHARACTERS = 2048;
 const NONCE_BYTES = 16;
 const IV_BYTES = 12;
 const MAX_ADDRESS_CHARACTERS = 512;

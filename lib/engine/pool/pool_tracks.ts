@@ -100,13 +100,6 @@ export class PoolTracks {
     this.#host = host;
   }
 
-  /** How many relays there are between engines here: one for each up-track and engine. */
-  get relayCount(): number {
-    let count = 0;
-    for (const up of this.#ups.values()) count += otherEngines(up).length;
-    return count;
-  }
-
   /** Carries out a command about a track. */
   carryOut(
     command: TrackCommand,

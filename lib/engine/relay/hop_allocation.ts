@@ -29,7 +29,7 @@ const TEMPORAL_STEPS = 4;
 /** Every layer. */
 export const ALL_SPATIAL = 2;
 /** No layer. */
-export const NO_SPATIAL = -1;
+const NO_SPATIAL = -1;
 
 /** A track on its way to the other end. */
 export interface CrossingTrack {

@@ -27,7 +27,7 @@ import { helloKey, type HopCrypto, HopKeys, isSame, NONCE_BYTES } from "./hop_ke
 
 const ECHO_AT = HOP_HEADER_BYTES + NONCE_BYTES;
 const MAC_AT = ECHO_AT + NONCE_BYTES;
-export const HELLO_BYTES = MAC_AT + 16;
+const HELLO_BYTES = MAC_AT + 16;
 /** Flags of a hello: the sender has a session with the receiver's present life… */
 const IS_CONNECTED = 1;
 /** …and got something by UDP lately. */

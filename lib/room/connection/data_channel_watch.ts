@@ -14,7 +14,7 @@ import type { ConnectionRole } from "../context/signal_message.ts";
 import type { RoomContext } from "../context/room_context.ts";
 
 /** What a client that is leaving has to say so, ms. */
-export const CHANNELS_GRACE_MS = 1_000;
+const CHANNELS_GRACE_MS = 1_000;
 
 /** What is needed of the room's world. */
 export interface DataChannelWatchContext {

@@ -289,7 +289,7 @@ export class ParticipantProfile {
 }
 
 /** `current` with `changes` applied; an empty value removes its key. */
-export function mergeAttributes(
+function mergeAttributes(
   current: Readonly<Record<string, string>>,
   changes: Readonly<Record<string, string>>,
 ): Record<string, string> {

@@ -90,7 +90,7 @@ export class ParticipantUpdateQueue {
 }
 
 /** Orders two sessions by when they joined, then by sid; negative if `a` is the older. */
-export function compareSessions(a: ParticipantInfo, b: ParticipantInfo): number {
+function compareSessions(a: ParticipantInfo, b: ParticipantInfo): number {
   const aMs = a.joinedAtMs !== 0n ? a.joinedAtMs : a.joinedAt * 1000n;
   const bMs = b.joinedAtMs !== 0n ? b.joinedAtMs : b.joinedAt * 1000n;
   if (aMs !== bMs) return aMs < bMs ? -1 : 1;

@@ -17,9 +17,9 @@ import type { ConnectionRole, SignalSink } from "../context/signal_message.ts";
 import type { SessionFacts } from "./session_facts.ts";
 
 /** A participant whose primary connection never came up is removed after this, ms. */
-export const JOIN_TIMEOUT_MS = 60_000;
+const JOIN_TIMEOUT_MS = 60_000;
 /** What a client that lost a connection has to come back, ms. */
-export const RESUME_GRACE_MS = 5_000;
+const RESUME_GRACE_MS = 5_000;
 
 /**
  * One session's ties to its client. Ends the session when the last tie that could bring the client

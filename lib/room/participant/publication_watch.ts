@@ -15,7 +15,7 @@ import type { TrackRegistry } from "../registry/track_registry.ts";
 import type { SessionFacts } from "./session_facts.ts";
 
 /** How long an announced track may bring no media, ms. */
-export const PUBLISH_WAIT_MS = 30_000;
+const PUBLISH_WAIT_MS = 30_000;
 /** How often it is looked for. */
 const CHECK_INTERVAL_MS = 1_000;
 

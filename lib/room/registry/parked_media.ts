@@ -6,7 +6,7 @@
 import type { MediaArrival } from "./registry_messages.ts";
 
 /** Arrivals kept per publisher: ten sections of three layers, so only nonsense exceeds it. */
-export const MAX_PARKED = 32;
+const MAX_PARKED = 32;
 
 /** A short list without duplicates. */
 export class ParkedMedia {

@@ -61,7 +61,7 @@ const SOURCE_LETTER: Readonly<Record<number, string>> = {
 };
 
 /** The `stream` of a track whose client names none: tracks of one stream are played in sync. */
-export function defaultStream(source: TrackSource): string {
+function defaultStream(source: TrackSource): string {
   switch (source) {
     case TrackSource.CAMERA:
     case TrackSource.MICROPHONE:

@@ -11,9 +11,9 @@
 import { VideoQuality } from "@livekit/protocol";
 
 /** How long a lower wish must hold, ms (`video.dynacast_pause_delay`). */
-export const DYNACAST_PAUSE_DELAY_MS = 5_000;
+const DYNACAST_PAUSE_DELAY_MS = 5_000;
 /** A track nobody ever wanted is turned off after this, ms. */
-export const DYNACAST_UNSUBSCRIBED_DELAY_MS = 10_000;
+const DYNACAST_UNSUBSCRIBED_DELAY_MS = 10_000;
 
 const DESCENDING = [VideoQuality.HIGH, VideoQuality.MEDIUM, VideoQuality.LOW] as const;
 

@@ -26,7 +26,7 @@ export type Bound = "ok" | "taken" | "forbidden" | "no_address";
 export type TryBind = (protocol: "udp" | "tcp", hostname: string, port: number) => Bound;
 
 /** With the system's sockets. */
-export const bindOnce: TryBind = (protocol, hostname, port) => {
+const bindOnce: TryBind = (protocol, hostname, port) => {
   try {
     const socket = protocol === "udp"
       ? Deno.listenDatagram({ transport: "udp", hostname, port })

@@ -12,7 +12,7 @@ import { type Config, parseConfig } from "./config_parsing.ts";
 import { configKeys } from "./config_schema.ts";
 
 /** In place of a secret. */
-export const REDACTED = "<secret>";
+const REDACTED = "<secret>";
 
 /**
  * Names of keys that hold secrets, also within messages of rooms' presets: credentials of object

@@ -13,7 +13,7 @@ import { DROPPED, type SendQueue } from "./send_queue.ts";
 import { NAME_WORDS, type SocketAddress } from "./socket_address.ts";
 
 /** Datagrams, and so messages, that one call sends at most. */
-export const SEND_BATCH = 1024;
+const SEND_BATCH = 1024;
 /** Datagrams that one call receives at most. */
 export const RECEIVE_BATCH = 64;
 /**

@@ -32,7 +32,7 @@ const SHA_BITS_WORD = SHA_WORD + 5;
 const SHA_PENDING_WORD = SHA_WORD + 23;
 
 /** Addresses of the parts; made once the library is used, as it takes the permission. */
-export class NativeScratch {
+class NativeScratch {
   /** 16 bytes, for AES-CM. */
   readonly cmIv: bigint;
   /** 12 bytes. */

@@ -57,7 +57,7 @@ export async function listenIntroduced(
 }
 
 /** Made by {@linkcode listenIntroduced}. */
-export class IntroducedListener implements StreamListener {
+class IntroducedListener implements StreamListener {
   readonly addr: { readonly hostname: string; readonly port: number };
   readonly #server: Server;
   readonly #prelude: ConnectionPrelude;

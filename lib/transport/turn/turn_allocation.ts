@@ -12,8 +12,8 @@ import type { TurnAddress } from "../../wire/turn_message.ts";
 import type { PathAllocation, TurnOutlet, TurnPath } from "./turn_path.ts";
 
 /** RFC 8656 §9, §12. */
-export const PERMISSION_MS = 5 * 60_000;
-export const CHANNEL_MS = 10 * 60_000;
+const PERMISSION_MS = 5 * 60_000;
+const CHANNEL_MS = 10 * 60_000;
 /** Peers one may have at once: as many as a node has candidates. */
 const MAX_PEERS = 64;
 

@@ -9,7 +9,7 @@ import { Buffer } from "node:buffer";
 import type { Random } from "../../base/platform.ts";
 
 /** How long one can be used, ms (as pion's server has it). */
-export const NONCE_LIFETIME_MS = 60 * 60_000;
+const NONCE_LIFETIME_MS = 60 * 60_000;
 const KEY_BYTES = 32;
 const MAC_BYTES = 12;
 const PATTERN = /^([0-9a-z]{1,11})-([\w-]{16})$/;

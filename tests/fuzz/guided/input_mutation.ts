@@ -6,7 +6,7 @@
 import type { SeededRandom } from "../../support/virtual/seeded_random.ts";
 
 /** No input is longer. */
-export const MAX_INPUT_BYTES = 1_500;
+const MAX_INPUT_BYTES = 1_500;
 /** Numbers at the edges of fields. */
 const EDGES = [0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 191, 192, 254, 255];
 /** Pieces of text that grammars have. */

@@ -71,7 +71,7 @@ export const wrapped = (joinRequest: Uint8Array, compression = Compression.NONE)
       .toBinary(),
   );
 
-export const GOOD_REQUEST = `join_request=${
+const GOOD_REQUEST = `join_request=${
   encodeURIComponent(wrapped(new JoinRequest({ clientInfo: { protocol: 16 } }).toBinary()))
 }`;
 

@@ -20,7 +20,7 @@ const SLOT_BYTES = 1_536;
 const FIRST_INDEX = 100;
 
 /** One engine. */
-export class HopsSide {
+class HopsSide {
   readonly drops = new DropCounters();
   readonly hops: EngineHops;
   /** By number, from 0 on. */

@@ -18,7 +18,7 @@ const TEMPORAL = [0, 2, 1, 2] as const;
 const FRAME_MS = 33;
 const ONE_WAY_MS = 20;
 const DESCRIPTOR_ID = 5;
-export const OUT_DESCRIPTOR_ID = 11;
+const OUT_DESCRIPTOR_ID = 11;
 
 export interface Frame {
   /** Not wrapped. */

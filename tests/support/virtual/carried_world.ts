@@ -37,7 +37,7 @@ export interface DoorOptions {
 }
 
 /** A client's socket, and what it was told on it. */
-export class CarriedTestClient extends FakeSocket {
+class CarriedTestClient extends FakeSocket {
   get received(): SignalResponse["message"][] {
     return this.frames.map((frame) =>
       (typeof frame === "string"

@@ -59,7 +59,7 @@ export function operatorsOf(world: World, peers?: WatchPeers): OperatorsOfWorld 
 }
 
 /** An operator's end of a stream, which makes a state of what it is told. */
-export class StreamReader {
+class StreamReader {
   readonly socket = new FakeSocket();
   #read = 0;
   #state: unknown;

@@ -145,7 +145,7 @@ export class TurnWorld {
 }
 
 /** One address over UDP. */
-export class TurnTestClient implements TurnClient {
+class TurnTestClient implements TurnClient {
   readonly protocol = "udp";
   readonly remote;
   allocation: TurnAllocation | undefined;

@@ -19,7 +19,7 @@ import {
 } from "werift";
 
 /** All packets of all compounds, in order. */
-export function rtcpPackets(compounds: readonly Uint8Array[]): RtcpPacket[] {
+function rtcpPackets(compounds: readonly Uint8Array[]): RtcpPacket[] {
   return compounds.flatMap((bytes) => RtcpPacketConverter.deSerialize(Buffer.from(bytes)));
 }
 
