@@ -9,7 +9,7 @@ import { eventually } from "../support/process/eventually.ts";
 import { RELIABLE } from "../support/peers/data_peer.ts";
 import { expectedOf, Inboxes } from "../support/peers/data_scenarios.ts";
 import { CallFixture } from "../support/sdk/call_fixture.ts";
-import { Bystanders } from "../support/wire/bystanders.ts";
+import { SpeakerAndListener } from "../support/wire/speaker_and_listener.ts";
 
 const fixture = CallFixture.forThisFile();
 
@@ -26,7 +26,7 @@ endToEndTest(
   ["go"],
   () =>
     fixture.call("flood", async (call) => {
-      await using bystanders = await Bystanders.on(call.server);
+      await using bystanders = await SpeakerAndListener.on(call.server);
       const flooder = await call.joinData("pion", "flooder");
       const sink = await call.joinData("pion", "sink");
       const measure = async (first: number) => {

@@ -12,7 +12,7 @@ import { type Burst, RELIABLE } from "../support/peers/data_peer.ts";
 import { all, expectedOf, Inboxes } from "../support/peers/data_scenarios.ts";
 import type { RawDataPeer } from "../support/peers/raw_data_peer.ts";
 import { type Call, CallFixture, type DataJoinOptions } from "../support/sdk/call_fixture.ts";
-import { Bystanders } from "../support/wire/bystanders.ts";
+import { SpeakerAndListener } from "../support/wire/speaker_and_listener.ts";
 
 /** LiveKit's threshold in its own test of slow readers, bit/s. */
 const THRESHOLD_BPS = 21_024;
@@ -63,7 +63,7 @@ async function stopAndGoOn(call: Call): Promise<void> {
   const pairs = await pairsIn(call);
   const talker = await call.joinData("pion", "talker");
   const listener = await call.joinData("pion", "listener");
-  await using bystanders = await Bystanders.on(call.server);
+  await using bystanders = await SpeakerAndListener.on(call.server);
   const inboxes = await Inboxes.of([...pairs.map(({ reader }) => reader), listener]);
   const talk = { label: RELIABLE, count: STOP_MS / 50, size: 100, perSecond: 20 };
   const sending = Promise.all([

@@ -8,15 +8,15 @@ import type { RoomwireProcess } from "../process/roomwire_process.ts";
 import { type Standstill, standstillDuring } from "../process/standstill.ts";
 import { WireParticipant } from "./wire_participant.ts";
 
-/** A speaker and a listener, who feel what the server does. */
-export class Bystanders implements AsyncDisposable {
+/** They feel what the server does. */
+export class SpeakerAndListener implements AsyncDisposable {
   private constructor(
     readonly server: RoomwireProcess,
     readonly speaker: WireParticipant,
     readonly listener: WireParticipant,
   ) {}
 
-  static async on(server: RoomwireProcess): Promise<Bystanders> {
+  static async on(server: RoomwireProcess): Promise<SpeakerAndListener> {
     const join = async (identity: string) => {
       const token = await mintToken({ room: "bystanders", identity });
       return (await WireParticipant.open(server.url, token)).connected();
@@ -24,7 +24,7 @@ export class Bystanders implements AsyncDisposable {
     const [speaker, listener] = [await join("speaker"), await join("listener")];
     const { sid } = await speaker.publish("audio");
     await listener.track(sid);
-    return new Bystanders(server, speaker, listener);
+    return new SpeakerAndListener(server, speaker, listener);
   }
 
   /** How long they waited meanwhile. */
