@@ -5,6 +5,8 @@
  */
 import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import { SfuError } from "../../../lib/base/errors.ts";
+import type { ConnectionId, DownTrackId, UpTrackId } from "../../../lib/base/ids.ts";
+import type { EngineCommand } from "../../../lib/engine/messages/engine_messages.ts";
 import type { MediaEvent } from "../../../lib/engine/messages/media_messages.ts";
 import { EnginePool } from "../../../lib/engine/pool/engine_pool.ts";
 import type { EngineLoad } from "../../../lib/engine/pool/placement.ts";
@@ -12,6 +14,8 @@ import type { PooledEngine } from "../../../lib/engine/pool/pooled_engine.ts";
 import type { TcpFromSession, TcpToSession } from "../../../lib/transport/tcp/tcp_handover.ts";
 import { FakeEngine } from "./fake_engine.ts";
 import { SPREAD } from "../wire/test_engine.ts";
+import { audioSection, sendSection } from "../wire/wire_media.ts";
+import { EVERYTHING } from "../wire/wire_room.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";
 
 /**
@@ -80,4 +84,22 @@ export class FakePool {
     });
     this.pool.onEvent = (event) => this.events.push(event);
   }
+}
+
+/** Says that a connection receives tracks of voice. */
+export function receiveAudio(id: ConnectionId, ...upTracks: UpTrackId[]): EngineCommand {
+  const sections = upTracks.map((track) => audioSection("0", track));
+  return { type: "set_receive", connection: id, sections };
+}
+
+/** Has a track of voice sent on a connection. */
+export function addAudio(to: ConnectionId, down: DownTrackId, up: UpTrackId): EngineCommand {
+  return {
+    type: "add_down_track",
+    connection: to,
+    downTrack: down,
+    upTrack: up,
+    section: sendSection("s", "audio", 5000),
+    target: EVERYTHING,
+  };
 }

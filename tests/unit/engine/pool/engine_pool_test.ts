@@ -6,11 +6,14 @@ import type { EngineCommand } from "../../../../lib/engine/messages/engine_messa
 import { DEFAULT_PLACEMENT } from "../../../../lib/engine/pool/placement.ts";
 import { dataMember } from "../../../support/virtual/data_plane_world.ts";
 import { type CommandOf, FAKE_ENGINE_READY } from "../../../support/virtual/fake_engine.ts";
-import { FakePool, type FakePooledEngine } from "../../../support/virtual/fake_pool.ts";
+import {
+  addAudio,
+  FakePool,
+  type FakePooledEngine,
+  receiveAudio,
+} from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
-import { audioSection, sendSection } from "../../../support/wire/wire_media.ts";
-import { EVERYTHING } from "../../../support/wire/wire_room.ts";
 
 const ENGINES = 3;
 const connection = (n: number) => `C${n}` as ConnectionId;
@@ -20,23 +23,6 @@ const downTrack = (n: number) => `D${n}` as DownTrackId;
 function open(id: ConnectionId, placement = "room"): EngineCommand {
   const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
   return { type: "open_connection", connection: id, local, dataChannels: "accept", placement };
-}
-
-function receive(id: ConnectionId, ...upTracks: UpTrackId[]): EngineCommand {
-  const sections = upTracks.map((track) => audioSection("0", track));
-  return { type: "set_receive", connection: id, sections };
-}
-
-function add(to: ConnectionId, down: DownTrackId, up: UpTrackId): EngineCommand {
-  const section = sendSection("s", "audio", 5000);
-  return {
-    type: "add_down_track",
-    connection: to,
-    downTrack: down,
-    upTrack: up,
-    section,
-    target: EVERYTHING,
-  };
 }
 
 async function started(placement?: typeof DEFAULT_PLACEMENT): Promise<FakePool> {
@@ -141,7 +127,7 @@ for (let seed = 1; seed <= 20; seed++) {
         const kept = [...model.ups].filter(([, from]) => from === id).map(([up]) => up)
           .filter(() => below(2) === 0);
         const all = below(2) === 0 ? kept : [...kept, upTrack(step)];
-        world.pool.send(receive(id, ...all));
+        world.pool.send(receiveAudio(id, ...all));
         const home = model.homes.get(id);
         assert.deepEqual(told("set_receive"), home === undefined ? [] : [home], `step ${step}`);
         if (home === undefined) continue;
@@ -155,7 +141,7 @@ for (let seed = 1; seed <= 20; seed++) {
         const up = ups[below(ups.length + 1)] ?? upTrack(-1);
         const home = model.homes.get(to);
         const taken = home !== undefined && model.ups.has(up) && !model.downs.has(down);
-        world.pool.send(add(to, down, up));
+        world.pool.send(addAudio(to, down, up));
         assert.deepEqual(told("add_down_track"), taken ? [home] : [], `step ${step}`);
         if (taken) model.downs.set(down, { to, up });
       } else if (kind === 6) {
@@ -210,8 +196,8 @@ Deno.test("EnginePool joins two engines by rings once, and anew when one was los
   const rings = () =>
     world.engines.map((engine) => engine.of("connect_relay").map(({ peer }) => peer.index));
   for (const n of [0, 1]) world.pool.send(open(connection(n)));
-  world.pool.send(receive(connection(0), upTrack(0), upTrack(1)));
-  for (const n of [0, 1]) world.pool.send(add(connection(1), downTrack(n), upTrack(n)));
+  world.pool.send(receiveAudio(connection(0), upTrack(0), upTrack(1)));
+  for (const n of [0, 1]) world.pool.send(addAudio(connection(1), downTrack(n), upTrack(n)));
   assert.deepEqual(rings(), [[1], [0], []]);
   const order = world.engines[1]!.commands.map(({ type }) => type);
   assert.ok(order.indexOf("connect_relay") < order.indexOf("receive_relay"));
@@ -221,7 +207,7 @@ Deno.test("EnginePool joins two engines by rings once, and anew when one was los
   world.pool.send(open(connection(2)));
   world.pool.send(open(connection(3)));
   const back = [2, 3].map(connection).find((id) => homeOf(world, id) === 1)!;
-  world.pool.send(add(back, downTrack(9), upTrack(0)));
+  world.pool.send(addAudio(back, downTrack(9), upTrack(0)));
   assert.deepEqual(rings()[1], [0], "the new engine is told");
   assert.deepEqual(rings()[0], [1, 1], "the old one is told again");
 });

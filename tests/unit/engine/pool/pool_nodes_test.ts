@@ -5,10 +5,9 @@ import type { EngineCommand } from "../../../../lib/engine/messages/engine_messa
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import type { NodeCommand } from "../../../../lib/engine/messages/node_messages.ts";
 import type { CommandOf } from "../../../support/virtual/fake_engine.ts";
-import { FakePool } from "../../../support/virtual/fake_pool.ts";
+import { addAudio, FakePool, receiveAudio } from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
-import { audioSection, sendSection } from "../../../support/wire/wire_media.ts";
-import { EVERYTHING } from "../../../support/wire/wire_room.ts";
+import { audioSection } from "../../../support/wire/wire_media.ts";
 
 const ENGINES = 3;
 const HERE = "ND_here" as NodeId;
@@ -22,24 +21,6 @@ const downTrack = (n: number) => `D${n}` as DownTrackId;
 function open(id: ConnectionId): EngineCommand {
   const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
   return { type: "open_connection", connection: id, local, dataChannels: "accept" };
-}
-
-function add(to: ConnectionId, down: DownTrackId, up: UpTrackId): EngineCommand {
-  const section = sendSection("s", "audio", 5000);
-  const target = EVERYTHING;
-  return {
-    type: "add_down_track",
-    connection: to,
-    downTrack: down,
-    upTrack: up,
-    section,
-    target,
-  };
-}
-
-function receive(id: ConnectionId, ...upTracks: UpTrackId[]): EngineCommand {
-  const sections = upTracks.map((track) => audioSection("0", track));
-  return { type: "set_receive", connection: id, sections };
 }
 
 function setNode(n: number, secret = 1): NodeCommand {
@@ -118,8 +99,8 @@ Deno.test("A track of another node costs nothing until a down-track uses it, and
   const before = quiet();
   world.pool.send(addRemote(remoteTrack(1)));
   assert.deepEqual(quiet(), before);
-  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
-  world.pool.send(add(connection(1), downTrack(1), remoteTrack(0)));
+  world.pool.send(addAudio(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send(addAudio(connection(1), downTrack(1), remoteTrack(0)));
   assert.deepEqual(eventsOf(world, "relay_wanted"), [
     { type: "relay_wanted", upTrack: remoteTrack(0), engine: first },
   ]);
@@ -148,7 +129,7 @@ Deno.test("A track of another node costs nothing until a down-track uses it, and
 
 Deno.test("What crosses to a node's engines goes on when they are reached elsewhere", async () => {
   const { world, first, second } = await twoSubscribers();
-  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send(addAudio(connection(0), downTrack(0), remoteTrack(0)));
   world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), node: NODES[0]!, engine: 1 });
   const [hop] = world.engines[first]!.of("connect_hop");
   const engines = [7, 8].map((n) => ({ addresses: [{ hostname: "192.0.2.77", port: 7000 + n }] }));
@@ -161,7 +142,7 @@ Deno.test("What crosses to a node's engines goes on when they are reached elsewh
   assert.deepEqual(world.engines[first]!.of("disconnect_relay"), []);
   // Whoever is joined later is told the new place.
   world.pool.send({ type: "remove_down_track", downTrack: downTrack(0) });
-  world.pool.send(receive(connection(1), localTrack(1)));
+  world.pool.send(receiveAudio(connection(1), localTrack(1)));
   const there = { node: NODES[0]!, engine: 0 };
   world.pool.send({ type: "send_to_node", upTrack: localTrack(1), ...there });
   const [later] = world.engines[second]!.of("connect_hop");
@@ -171,7 +152,7 @@ Deno.test("What crosses to a node's engines goes on when they are reached elsewh
 Deno.test("A track goes to another node's engine, from wherever it is, until it is unwanted", async () => {
   const { world, first } = await twoSubscribers();
   const there = { node: NODES[0]!, engine: 0 };
-  world.pool.send(receive(connection(0), localTrack(0)));
+  world.pool.send(receiveAudio(connection(0), localTrack(0)));
   world.pool.send({ type: "send_to_node", upTrack: localTrack(0), ...there });
   world.pool.send({ type: "send_to_node", upTrack: localTrack(9), ...there });
   assert.deepEqual(eventsOf(world, "relay_sending"), [
@@ -186,7 +167,7 @@ Deno.test("A track goes to another node's engine, from wherever it is, until it 
   assert.deepEqual(sent(), []);
   world.pool.send({ type: "send_to_node", upTrack: localTrack(0), ...there });
   assert.equal(world.engines[first]!.of("connect_hop").length, 1, "joined once");
-  world.pool.send(receive(connection(0)));
+  world.pool.send(receiveAudio(connection(0)));
   assert.deepEqual(sent(), [], "it has ended");
 });
 
@@ -210,8 +191,8 @@ Deno.test("A region's head asks for a track that only other nodes use, and stops
 
 Deno.test("A node's new secret begins everything between the two anew, and its end leaves down-tracks waiting", async () => {
   const { world, first } = await twoSubscribers();
-  world.pool.send(receive(connection(0), localTrack(0)));
-  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send(receiveAudio(connection(0), localTrack(0)));
+  world.pool.send(addAudio(connection(0), downTrack(0), remoteTrack(0)));
   const from = { node: NODES[0]!, engine: 0 };
   world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), ...from });
   world.pool.send({ type: "send_to_node", upTrack: localTrack(0), ...from });
@@ -237,8 +218,8 @@ Deno.test("A node's new secret begins everything between the two anew, and its e
 
 Deno.test("When the engine that received a track is lost another does, and other nodes are told", async () => {
   const { world, first, second } = await twoSubscribers();
-  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
-  world.pool.send(add(connection(1), downTrack(1), remoteTrack(0)));
+  world.pool.send(addAudio(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send(addAudio(connection(1), downTrack(1), remoteTrack(0)));
   world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), node: NODES[0]!, engine: 0 });
   world.engines[first]!.onLost("the test said so");
   assert.deepEqual(eventsOf(world, "relay_wanted").map(({ engine }) => engine), [first, second]);
@@ -254,7 +235,7 @@ Deno.test("When the engine that received a track is lost another does, and other
 
 Deno.test("A way to another node that nothing crosses for a minute is let go, and made again when it is used", async () => {
   const { world, first } = await twoSubscribers();
-  world.pool.send(receive(connection(0), localTrack(0), localTrack(1)));
+  world.pool.send(receiveAudio(connection(0), localTrack(0), localTrack(1)));
   const there = { node: NODES[0]!, engine: 0 };
   const send = (n: number) =>
     world.pool.send({ type: "send_to_node", upTrack: localTrack(n), ...there });
@@ -275,7 +256,7 @@ Deno.test("A way to another node that nothing crosses for a minute is let go, an
   platform.advance(120_000);
   assert.deepEqual(types(), ["connect_hop"], "used again in time");
   stop(0);
-  world.pool.send(add(connection(0), downTrack(0), remoteTrack(0)));
+  world.pool.send(addAudio(connection(0), downTrack(0), remoteTrack(0)));
   world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), ...there });
   platform.advance(120_000);
   assert.deepEqual(types(), ["connect_hop"], "something comes from there");
@@ -290,7 +271,7 @@ Deno.test("A way to another node that nothing crosses for a minute is let go, an
 
 Deno.test("A datagram that took another way reaches the engine it is for", async () => {
   const { world, first } = await twoSubscribers();
-  world.pool.send(receive(connection(0), localTrack(0)));
+  world.pool.send(receiveAudio(connection(0), localTrack(0)));
   world.pool.send({ type: "send_to_node", upTrack: localTrack(0), node: NODES[0]!, engine: 1 });
   const bytes = new Uint8Array([80, 1, 2]);
   const command = { type: "relay_datagram", node: NODES[0]!, ownEngine: first, bytes } as const;
@@ -379,7 +360,7 @@ for (let seed = 1; seed <= 12; seed++) {
       } else if (kind <= 5) {
         const [to, down] = [connection(below(8)), downTrack(below(30))];
         const taken = model.homes.has(to) && model.remotes.has(up) && !model.downs.has(down);
-        world.pool.send(add(to, down, up));
+        world.pool.send(addAudio(to, down, up));
         if (taken) model.downs.set(down, { to, up });
       } else if (kind === 6) {
         const down = downTrack(below(30));
@@ -410,7 +391,7 @@ for (let seed = 1; seed <= 12; seed++) {
 Deno.test("Engines of two nodes are joined once, however often something crosses", async () => {
   const { world } = await twoSubscribers();
   for (let round = 0; round < 5; round++) {
-    world.pool.send(add(connection(0), downTrack(round), remoteTrack(0)));
+    world.pool.send(addAudio(connection(0), downTrack(round), remoteTrack(0)));
     world.pool.send({ type: "relay_from", upTrack: remoteTrack(0), node: NODES[0]!, engine: 0 });
     world.pool.send({ type: "remove_down_track", downTrack: downTrack(round) });
   }
