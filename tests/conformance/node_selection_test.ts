@@ -8,7 +8,7 @@ import { distanceKm, regionList } from "../../lib/cluster/region_list.ts";
 import type { LocalRooms } from "../../lib/room/local_rooms.ts";
 import { parseConfig } from "../../lib/server/config/config_parsing.ts";
 import { NodeLoadMeter } from "../../lib/server/node_load.ts";
-import { DirectoryMemory } from "../support/virtual/directory_memory.ts";
+import { DirectorySteps } from "../support/virtual/directory_steps.ts";
 import { nodeRecord } from "../support/virtual/directory_table.ts";
 import { MemoryDirectory } from "../support/virtual/memory_directory.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
@@ -127,7 +127,7 @@ unitScenario("TestRegionAwareRouting", () => {
 
 unitScenario("TestIsAvailable", async () => {
   const platform = new VirtualPlatform();
-  const memory = new DirectoryMemory(platform.clock, LEASE_MS);
+  const memory = new DirectorySteps(platform.clock, LEASE_MS);
   const directory = new MemoryDirectory(memory, platform.clock);
   const there = async () => (await directory.nodes()).map(({ nodeId }) => nodeId);
   await directory.heartbeat(node("a", 0));

@@ -5,7 +5,7 @@ import { mustIgnore } from "../support/process/e2e_requirements.ts";
 import { connectedDirectory, newPrefix, redisOptions } from "../support/process/redis_handles.ts";
 import { RedisServer } from "../support/process/redis_server.ts";
 import { DirectoryHistory, violations } from "../support/virtual/directory_history.ts";
-import { DirectoryMemory } from "../support/virtual/directory_memory.ts";
+import { DirectorySteps } from "../support/virtual/directory_steps.ts";
 import {
   A,
   B,
@@ -121,7 +121,7 @@ Deno.test({
     await using server = await RedisServer.start();
     for (let seed = 1; seed <= SEEDS; seed++) {
       const { clock } = new VirtualPlatform(seed);
-      const memory = new MemoryDirectory(new DirectoryMemory(clock, 5_000), clock);
+      const memory = new MemoryDirectory(new DirectorySteps(clock, 5_000), clock);
       const redis = await connectedDirectory(redisOptions(server.address));
       const expected = new DirectoryHistory(memory, seed);
       const actual = new DirectoryHistory(redis, seed);

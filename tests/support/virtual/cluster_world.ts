@@ -30,7 +30,7 @@ import { checkRoomEgress } from "../../../lib/egress/egress_plan.ts";
 import type { CarriedCall, CarriedReply } from "../../../lib/room/context/node_ports.ts";
 import { RoomDirectory } from "../../../lib/room/room_directory.ts";
 import { ADMIN_LIMITS } from "./admin_world.ts";
-import { DirectoryMemory } from "./directory_memory.ts";
+import { DirectorySteps } from "./directory_steps.ts";
 import { nodeRecord } from "./directory_table.ts";
 import { type LinkNode, type LinkNodeOptions, LinkWorld } from "./link_world.ts";
 import type { LinkWeather } from "./link_network.ts";
@@ -72,7 +72,7 @@ export interface ClusterNode {
 /** Nodes, and what all of them told the world. */
 export class ClusterWorld {
   readonly links: LinkWorld;
-  readonly memory: DirectoryMemory;
+  readonly memory: DirectorySteps;
   readonly nodes: ClusterNode[] = [];
   /** What observers of all nodes heard, in order: `joined lobby ann`. */
   readonly events: string[] = [];
@@ -88,7 +88,7 @@ export class ClusterWorld {
     readonly skewMs: Readonly<Record<string, number>> = {},
   ) {
     this.links = new LinkWorld(seed, weather);
-    this.memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
+    this.memory = new DirectorySteps(this.platform.clock, LEASE_MS);
     for (const name of names) this.add(name);
   }
 

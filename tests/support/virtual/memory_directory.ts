@@ -3,7 +3,7 @@
  * platform's, so it runs on virtual time, and it can go away as Redis can.
  *
  * Contract: as `cluster_directory.ts` says. Every node has a handle of its own to one
- * {@linkcode DirectoryMemory}; a step is made at once, its answer comes with a later turn.
+ * {@linkcode DirectorySteps}; a step is made at once, its answer comes with a later turn.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import type {
   UpdateRequest,
 } from "../../../lib/cluster/directory/cluster_directory.ts";
 import type { TextShelf } from "../../../lib/ingress/text_shelf.ts";
-import { DirectoryMemory } from "./directory_memory.ts";
+import { DirectorySteps } from "./directory_steps.ts";
 
 /** What becomes of a question: answered, not even heard, or carried out without an answer. */
 export type Reach = "here" | "away" | "deaf";
@@ -43,7 +43,7 @@ export class MemoryDirectory implements ClusterDirectory {
     put: async (...asked) => await this.#ask(({ shelf }) => shelf.put(...asked)),
     remove: async (...asked) => await this.#ask(({ shelf }) => shelf.remove(...asked)),
   };
-  readonly #memory: DirectoryMemory;
+  readonly #memory: DirectorySteps;
   readonly #listeners = new Set<(status: DirectoryStatus) => void>();
   #reach: Reach = "here";
   #status: DirectoryStatus = "up";
@@ -55,9 +55,9 @@ export class MemoryDirectory implements ClusterDirectory {
   /** How far the directory's clock was ahead when it was heard last, ms. */
   #skewMs = 0;
   /** What ends claims that failed questions may have left. */
-  readonly #doubts = new Map<string, (memory: DirectoryMemory) => void>();
+  readonly #doubts = new Map<string, (memory: DirectorySteps) => void>();
 
-  constructor(memory: DirectoryMemory, readonly clock: Clock) {
+  constructor(memory: DirectorySteps, readonly clock: Clock) {
     this.#memory = memory;
   }
 
@@ -129,7 +129,7 @@ export class MemoryDirectory implements ClusterDirectory {
 
   release(claim: { room: string; identity: string; number: number }): Promise<boolean> {
     const { room, identity, number } = claim;
-    const release = (memory: DirectoryMemory) => memory.release(claim);
+    const release = (memory: DirectorySteps) => memory.release(claim);
     return this.#doubtful(JSON.stringify([room, identity, number]), release, release);
   }
 
@@ -199,8 +199,8 @@ export class MemoryDirectory implements ClusterDirectory {
   /** As Redis' twin does: what a failed question may have left is undone once it is back. */
   async #doubtful<T>(
     name: string,
-    undo: (memory: DirectoryMemory) => void,
-    step: (memory: DirectoryMemory) => T,
+    undo: (memory: DirectorySteps) => void,
+    step: (memory: DirectorySteps) => T,
   ): Promise<T> {
     try {
       const answer = await this.#ask(step);
@@ -212,7 +212,7 @@ export class MemoryDirectory implements ClusterDirectory {
     }
   }
 
-  async #ask<T>(step: (memory: DirectoryMemory) => T): Promise<T> {
+  async #ask<T>(step: (memory: DirectorySteps) => T): Promise<T> {
     const answer = this.#reach === "away" ? undefined : { value: step(this.#memory) };
     // What is answered is known here one turn later, as over a network.
     await Promise.resolve();

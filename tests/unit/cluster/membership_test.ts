@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { NodeId } from "../../../lib/base/ids.ts";
 import type { NodeRecord } from "../../../lib/cluster/directory/cluster_directory.ts";
 import { Membership } from "../../../lib/cluster/membership.ts";
-import { DirectoryMemory } from "../../support/virtual/directory_memory.ts";
+import { DirectorySteps } from "../../support/virtual/directory_steps.ts";
 import { MemoryDirectory } from "../../support/virtual/memory_directory.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
@@ -27,7 +27,7 @@ function record(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
 /** Nodes of one directory, with what each was told. */
 class World {
   readonly platform = new VirtualPlatform();
-  readonly memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
+  readonly memory = new DirectorySteps(this.platform.clock, LEASE_MS);
 
   add(id: string) {
     const directory = new MemoryDirectory(this.memory, this.platform.clock);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import type { Closing, EnterAnswer } from "../../../../lib/cluster/directory/cluster_directory.ts";
 import { DirectoryHistory, violations } from "../../../support/virtual/directory_history.ts";
-import { DirectoryMemory } from "../../../support/virtual/directory_memory.ts";
+import { DirectorySteps } from "../../../support/virtual/directory_steps.ts";
 import {
   A,
   B,
@@ -18,7 +18,7 @@ import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 function world(seed: number) {
   const platform = new VirtualPlatform(seed);
-  const memory = new DirectoryMemory(platform.clock, 5_000);
+  const memory = new DirectorySteps(platform.clock, 5_000);
   return { platform, memory, handle: () => new MemoryDirectory(memory, platform.clock) };
 }
 

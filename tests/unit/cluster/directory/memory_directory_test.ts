@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { DirectoryMemory } from "../../../support/virtual/directory_memory.ts";
+import { DirectorySteps } from "../../../support/virtual/directory_steps.ts";
 import { MemoryDirectory } from "../../../support/virtual/memory_directory.ts";
 import {
   A,
@@ -16,7 +16,7 @@ const LEASE_MS = 5_000;
 
 function world() {
   const platform = new VirtualPlatform();
-  const memory = new DirectoryMemory(platform.clock, LEASE_MS);
+  const memory = new DirectorySteps(platform.clock, LEASE_MS);
   const handle = () => new MemoryDirectory(memory, platform.clock);
   return { platform, memory, handle };
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { SfuError } from "../../../../lib/base/errors.ts";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import { Reaper } from "../../../../lib/cluster/directory/reaper.ts";
-import { DirectoryMemory } from "../../../support/virtual/directory_memory.ts";
+import { DirectorySteps } from "../../../support/virtual/directory_steps.ts";
 import {
   A,
   B,
@@ -23,7 +23,7 @@ const LINGER_MS = 20_000;
 /** Nodes that beat once a second while they live, each with its reaper. */
 class Cluster {
   readonly platform = new VirtualPlatform();
-  readonly memory = new DirectoryMemory(this.platform.clock, LEASE_MS);
+  readonly memory = new DirectorySteps(this.platform.clock, LEASE_MS);
   readonly nodes = new Map<NodeId, { directory: MemoryDirectory; reaper: Reaper }>();
   readonly told: string[] = [];
   readonly reachable = new Set<NodeId>();

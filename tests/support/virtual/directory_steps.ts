@@ -74,7 +74,7 @@ interface Epitaph {
 }
 
 /** Everything that the directory knows. */
-export class DirectoryMemory {
+export class DirectorySteps {
   readonly shelf = new MemoryShelf();
   readonly #clock: Clock;
   readonly #rooms = new Map<string, HeldRoom>();
