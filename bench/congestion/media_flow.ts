@@ -63,11 +63,18 @@ export interface Sample {
   readonly messages: number;
 }
 
-/** Feedback, how much could be taken and what was lost, or a number of packets that are missing. */
+/**
+ * Feedback, how much could be taken, what was lost, and which packet was the last that came, or a
+ * number of packets that are missing.
+ */
 type Told =
   | Uint8Array
   | number
-  | { readonly remb?: number | undefined; readonly lost?: number | undefined };
+  | {
+    readonly remb?: number | undefined;
+    readonly lost?: number | undefined;
+    readonly last?: number | undefined;
+  };
 
 interface Flying {
   readonly at: number;
@@ -77,6 +84,8 @@ interface Flying {
   readonly sentAt: number;
   readonly kind: SentKind;
   readonly track: number;
+  /** How many packets left before. */
+  readonly place: number;
 }
 
 export const SAMPLE_MS = 100;
@@ -88,6 +97,8 @@ const LEAST_PADDING = 250;
 const WHEEL_MS = 5;
 /** Of a request for packets without numbers. */
 const NACK_BYTES = 16;
+/** Shares of an interval that are spread evenly, one after the other. */
+const PHASE_STEP = 0.618;
 /** Of a report with what could be taken. */
 const REPORT_BYTES = 60;
 /** Bursts leave in turns of the engine. */
@@ -118,6 +129,10 @@ export class MediaFlow implements PacedTrack {
   #reportAt = REPORT_MS;
   #reportedPackets = 0;
   #reportedLost = 0;
+  /** When each packet left, and which was the last that came. */
+  readonly #leftAt: number[] = [];
+  #lastPlace = -1;
+  #reports = 0;
   /** Packets without numbers that were lost, and nothing that left later has arrived yet. */
   #missing = 0;
   #sequence = 65_000;
@@ -213,18 +228,32 @@ export class MediaFlow implements PacedTrack {
     else if (isNumbered) this.estimate.sent(sequence & 0xffff, bytes, kind, cluster, now);
     else this.estimate.skipped(bytes, now);
     if (isNumbered && cluster !== NO_CLUSTER) this.#probes.sent(bytes, now);
-    this.sentPackets++;
+    const place = this.sentPackets++;
+    this.#leftAt.push(now);
     this.sentBytes += bytes;
     const out = forward.send(bytes, now);
     if (out < 0) {
       this.lostPackets++;
       if (!isNumbered) this.#missing++;
-    } else this.#flying.push({ at: out + delayMs, sequence, bytes, sentAt: now, kind, track });
+    } else {this.#flying.push({
+        at: out + delayMs,
+        sequence,
+        bytes,
+        sentAt: now,
+        kind,
+        track,
+        place,
+      });}
   }
 
   #receive(now: number): void {
     this.#arrive(now);
     if (this.#options.saysRemb === true) return this.#say(now);
+    if (now >= this.#reportAt) {
+      // As libwebrtc has it: between half and one and a half of the interval.
+      this.#reportAt = now + REPORT_MS * (0.5 + (this.#reports++ * PHASE_STEP) % 1);
+      this.#tell({ last: this.#lastPlace }, REPORT_BYTES, now);
+    }
     if (now < this.#feedbackAt) return;
     this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
     const bytes = this.#receiver.write();
@@ -247,7 +276,7 @@ export class MediaFlow implements PacedTrack {
   #tell(told: Told, length: number, now: number): void {
     const { back, delayMs } = this.#options;
     const out = back.send(length + FEEDBACK_OVERHEAD, now);
-    if (typeof told !== "number") this.#told++;
+    if (typeof told !== "number" && !("last" in told)) this.#told++;
     if (out >= 0) this.#messages.push({ at: out + delayMs, told });
   }
 
@@ -264,6 +293,7 @@ export class MediaFlow implements PacedTrack {
       }
       if (this.#missing > 0) this.#tell(this.#missing, NACK_BYTES, now);
       this.#missing = 0;
+      this.#lastPlace = packet.place;
       this.#received += packet.bytes;
       if (packet.kind !== SENT.padding) this.#media += packet.bytes;
       const wait = packet.at - packet.sentAt - delayMs;
@@ -284,6 +314,10 @@ export class MediaFlow implements PacedTrack {
         continue;
       }
       if (!(bytes instanceof Uint8Array)) {
+        if (bytes.last !== undefined) {
+          this.estimate.awaited(this.#leftAt[bytes.last + 1] ?? Infinity, now);
+          continue;
+        }
         if (bytes.remb !== undefined) this.estimate.remb(bytes.remb, now);
         if (bytes.lost !== undefined) this.estimate.report(bytes.lost, now);
         this.#earnRepairs(REPORT_MS / 2);

@@ -16,18 +16,23 @@ const CALM_MS = 5_000;
 /** Packets of so long are numbered, from one moment to the next, ms: a frame, or two. */
 const MOMENT_MS = 20;
 const EVERY_MS = 400;
+/** Where there was no doubt for so long moments are rarer, ms. */
+const LONG_CALM_MS = 10_000;
+const LONG_CALM_EVERY_MS = 800;
 /** Where nothing left for so long the path has to be calm anew, ms. */
 const PAUSE_MS = 2_000;
 /** So long is everything numbered after a doubt, ms: some frames, and what is told of them. */
 const WATCH_MS = 500;
 /**
- * At least after so few packets were asked for again, where what is told then gives no other
- * reason: most paths lose one now and then.
+ * So few packets that are asked for again are no doubt yet, but a reason to look at once, unless it
+ * happened within so long before, ms: most paths lose one now and then.
  */
-const FEW_MISSED_WATCH_MS = 250;
 const FEW_MISSED = 2;
+const FEW_MISSED_MS = 250;
 /** A message all of whose packets waited for longer is a reason for doubt, ms. */
 export const DOUBTFUL_WAIT_MS = 20;
+/** …and so is one that is on its way for so much longer than a round trip, ms. */
+export const DOUBTFUL_WAY_MS = 50;
 
 /** Calm ends where more of late packets than this share, and so many, are asked for again… */
 const MOST_MISSED = 0.01;
@@ -44,8 +49,10 @@ const MOST_RTT_MS = 250;
 export class NumberSampling {
   /** Everything that leaves before is numbered; `Infinity` while the path is not calm. */
   #watchedUntil = Infinity;
-  /** From then on a message without a doubt ends that. */
-  #mayRestAt = Infinity;
+  /** When packets were asked for again last. */
+  #missedAt = -Infinity;
+  /** From one moment to the next, ms. */
+  #everyMs = EVERY_MS;
   /** The last stretch of time that was sampled: what left in it is told of later. */
   #sampledFrom = Infinity;
   #sampledUntil = -Infinity;
@@ -80,12 +87,12 @@ export class NumberSampling {
   /** Whether a packet that leaves now is to be numbered. */
   numbers(now: number): boolean {
     const sinceMs = now - this.#momentAt;
-    return !this.isSampled(now) || sinceMs < MOMENT_MS || sinceMs >= EVERY_MS;
+    return !this.isSampled(now) || sinceMs < MOMENT_MS || sinceMs >= this.#everyMs;
   }
 
   /** Until when none is, if one that leaves now is not. */
   get restsUntil(): number {
-    return this.#momentAt + EVERY_MS;
+    return this.#momentAt + this.#everyMs;
   }
 
   /** A numbered packet left. */
@@ -96,12 +103,11 @@ export class NumberSampling {
     if (sinceMs > PAUSE_MS && sinceMs !== Infinity) {
       // Nothing left for a while: what was known of the path is old.
       this.#endStretch(now);
-      this.#mayRestAt = Infinity;
       this.#watchedUntil = now + CALM_MS;
       this.#forgetMoment();
       return;
     }
-    if (sinceMs >= EVERY_MS) {
+    if (sinceMs >= this.#everyMs) {
       // One whose first packet is not told of says nothing, and the next is compared with none.
       if (this.#first >= 0) this.#arrivedAt = -1;
       this.#first = sequence16;
@@ -147,43 +153,43 @@ export class NumberSampling {
    * @param isCalm Nothing speaks against it.
    */
   update(isCalm: boolean, now: number): void {
-    if (!isCalm) this.#end(now);
-    else if (this.#watchedUntil === Infinity) this.#watchedUntil = now + CALM_MS;
+    if (!isCalm) return this.#end(now);
+    if (this.#watchedUntil === Infinity) this.#watchedUntil = now + CALM_MS;
+    if (now - this.#watchedUntil >= LONG_CALM_MS) this.#everyMs = LONG_CALM_EVERY_MS;
   }
 
   /**
-   * So many packets are asked for again: a doubt. Who samples would not see how many are lost.
+   * So many packets are asked for again: a doubt, or a reason to look at once. Who samples would
+   * not see how many are lost.
+   *
+   * @returns Whether everything is numbered because of it.
    */
-  missed(count: number, now: number): void {
-    const isOnlyDoubt = count <= FEW_MISSED && this.isSampled(now);
-    this.watch(now);
-    if (isOnlyDoubt) this.#mayRestAt = now + FEW_MISSED_WATCH_MS;
+  missed(count: number, now: number): boolean {
+    const wasSampled = this.isSampled(now);
+    const isDoubt = count > FEW_MISSED || now - this.#missedAt < FEW_MISSED_MS;
+    this.#missedAt = now;
+    if (isDoubt || !wasSampled) this.watch(now);
+    else this.#forgetMoment();
     while (this.#packets > LATE_PACKETS) {
       this.#packets /= 2;
       this.#missed /= 2;
     }
     this.#missed += count;
     if (this.#missed >= LEAST_MISSED && this.#missed > this.#packets * MOST_MISSED) this.#end(now);
+    return wasSampled && !this.isSampled(now);
   }
 
-  /** Something happened: everything is numbered for a moment. */
+  /** Something happened: everything is numbered for a while. */
   watch(now: number): void {
-    this.#mayRestAt = Infinity;
+    this.#everyMs = EVERY_MS;
     if (this.#watchedUntil === Infinity) return;
     this.#endStretch(now);
     this.#watchedUntil = Math.max(this.#watchedUntil, now + WATCH_MS);
     this.#forgetMoment();
   }
 
-  /** What was told last gives no doubt. */
-  reassured(now: number): void {
-    if (now < this.#mayRestAt) return;
-    this.#watchedUntil = Math.min(this.#watchedUntil, now);
-    this.#mayRestAt = Infinity;
-  }
-
   clear(): void {
-    this.#mayRestAt = Infinity;
+    this.#everyMs = EVERY_MS;
     this.#watchedUntil = Infinity;
     this.#packets = this.#missed = 0;
     this.#forgetMoment();

@@ -138,10 +138,16 @@ export class ProbePlan {
       if (ceiling > 0) this.#make(Math.min(estimateBps * FIRST_FACTOR, ceiling), now);
       return;
     }
-    if (ceiling <= provenBps) return;
+    if (ceiling <= provenBps) {
+      this.#isClimbing = false;
+      return;
+    }
     const isStarved = starvedBps > provenBps;
     const isAfterFall = this.#fellFromBps > 0 && now - this.#fellAt >= AFTER_FALL_FROM_MS;
-    const isStagnant = now - this.#steadySince >= STAGNANT_MS && this.#steadySince >= 0;
+    // (Who has all that is wanted looks for nothing.)
+    const isEnough = wanted <= 0 && estimateBps >= idealBps;
+    const isStagnant = now - this.#steadySince >= STAGNANT_MS && this.#steadySince >= 0 &&
+      !isEnough;
     const goal = Math.max(wanted * LAYER_FACTOR, provenBps + MIN_STEP_BPS);
     this.#goalBps = goal;
     let target = Math.min(goal, ceiling);

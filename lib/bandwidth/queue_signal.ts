@@ -21,7 +21,7 @@ const DEEP_FALL_MS = 1_000;
 const PUSH_LOSS = 0.05;
 
 /** What was not seen to grow is judged by its length, for so long, ms, and if it is longer, ms. */
-const UNSEEN_MS = 1_000;
+const UNSEEN_MS = 2_000;
 const UNSEEN_QUEUE_MS = 100;
 
 /** The queue of one path. */

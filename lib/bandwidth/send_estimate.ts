@@ -23,7 +23,7 @@ import { CoarseSignals } from "./coarse_signals.ts";
 import { Demand } from "./demand.ts";
 import { DEFAULT_ESTIMATE, type LimitedBy, type SendEstimateOptions } from "./estimate_options.ts";
 import { LOSS, LossModel } from "./loss_model.ts";
-import { DOUBTFUL_WAIT_MS, NumberSampling } from "./number_sampling.ts";
+import { DOUBTFUL_WAIT_MS, DOUBTFUL_WAY_MS, NumberSampling } from "./number_sampling.ts";
 import { isWhole, type ProbeCluster } from "./probe_cluster.ts";
 import { ProbePlan } from "./probe_plan.ts";
 import { ProbeResult } from "./probe_result.ts";
@@ -185,8 +185,7 @@ export class SendEstimate {
 
   /** So many packets are asked for again: how much more, feedback on all that leaves shows. */
   missed(count: number, now: number): void {
-    if (this.#sampling.isSampled(now)) this.#queue.beginTrend(now);
-    this.#sampling.missed(count, now);
+    if (this.#sampling.missed(count, now)) this.#queue.beginTrend(now);
   }
 
   /** A packet left that can never be told of. */
@@ -217,7 +216,6 @@ export class SendEstimate {
     this.#silence.heard(now);
     this.#read(report, now);
     if (this.#queue.leastWaitMs > DOUBTFUL_WAIT_MS) this.#watch(now);
-    else this.#sampling.reassured(now);
     const { isLimited } = this.#appLimit;
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
@@ -258,6 +256,11 @@ export class SendEstimate {
     const most = this.#demand.idealBps * DEMAND_ROOM;
     this.#coarse.report(Math.min(1, fractionLost), this.#bps, most, now);
     this.#combine(now);
+  }
+
+  /** A report does not know yet of a packet that left then: there may be a queue in its way. */
+  awaited(leftAt: number, now: number): void {
+    if (now - leftAt > this.rttMs + DOUBTFUL_WAY_MS) this.#watch(now);
   }
 
   /** The round trip was measured by other means, ms. */

@@ -50,7 +50,7 @@ Deno.test("a shared screen that stood still does not lose its rate by the next s
   }
 });
 
-for (let phaseMs = 0; phaseMs < 400; phaseMs += 25) {
+for (let phaseMs = 0; phaseMs < 800; phaseMs += 25) {
   Deno.test(`a path that narrows ${phaseMs} ms after a sample is taken for no less than half of it`, () => {
     const source: Source = {
       step(now, flow) {
@@ -64,5 +64,53 @@ for (let phaseMs = 0; phaseMs < 400; phaseMs += 25) {
     assert.ok(before >= WANTED_BPS, `${before}`);
     assert.ok(after > 1_000_000, `${after}`);
     assert.ok(after < 2_200_000, `${after}: it was lowered`);
+  });
+}
+
+const ONE_TRACK_BPS = 2_000_000;
+
+/** A camera on a path that carries far more, and less from `narrowAtMs` on. */
+function camera(narrowAtMs: number, mbps: number, queueMs: number, samples: boolean): MediaFlow {
+  const chance = seeded(1);
+  const forward = link(rates([0, 10], [narrowAtMs / 1_000, mbps]), chance, { queueMs });
+  const source: Source = {
+    step(now, flow) {
+      if (now === 0) flow.estimate.setDemand(100_000, 1.25 * ONE_TRACK_BPS, now, 0);
+      if (now % 33 !== 0) return;
+      const bps = Math.min(ONE_TRACK_BPS, flow.estimate.bps);
+      send(flow, now, Math.max(1, Math.round(bps * 0.033 / 8 / PACKET)));
+    },
+  };
+  const flow = new MediaFlow({ forward, back: wideLink(chance), delayMs: 20, source, samples });
+  runFlows([flow], narrowAtMs + 8_000);
+  return flow;
+}
+
+Deno.test("a receiver of a camera has next to nothing to tell of a path that carries far more", () => {
+  const { samples } = camera(60_000, 10, 300, true);
+  const told = samples.filter(({ atMs }) => atMs >= 45_000 && atMs < 60_000);
+  const messages = told.reduce((sum, sample) => sum + sample.messages, 0);
+  assert.ok(messages <= 15 * 2, `${messages} in a quarter of a minute`);
+});
+
+/** By all packets, and how much later at most: samples are 0.8 s apart, and wait in the queue. */
+for (
+  const [mbps, queueMs, laterMs] of [[1, 300, 800], [1, 2_000, 1_300], [0.1, 300, 800]] as const
+) {
+  Deno.test(`a path that narrows to ${mbps} Mbit/s with a queue of ${queueMs} ms is soon known by samples`, () => {
+    const fallenMs = (samples: boolean) => {
+      let sum = 0;
+      for (let phase = 0; phase < 16; phase++) {
+        const from = 45_000 + 50 * phase;
+        const flow = camera(from, mbps, queueMs, samples);
+        const fallen = flow.samples.find(({ atMs, estimateBps }) =>
+          atMs >= from && estimateBps <= 1.05e6 * mbps
+        );
+        sum += (fallen?.atMs ?? Infinity) - from;
+      }
+      return sum / 16;
+    };
+    const [all, sampled] = [fallenMs(false), fallenMs(true)];
+    assert.ok(sampled <= all + laterMs, `${sampled} ms, ${all} by all packets`);
   });
 }

@@ -114,7 +114,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
 
   /** Absent while there was never any video. */
   get estimate(): SendEstimate | undefined {
-    return this.#estimate;
+    return this.#informed;
   }
 
   /** Packets of audio that were lost, as far as they were numbered, in all. */
@@ -218,11 +218,14 @@ export class ConnectionEstimate implements SendHistory, Departing {
   }
 
   /**
-   * The fraction-lost field of a reception report on video: 0–255 for 0–1.
+   * A reception report on video.
    *
+   * @param fractionLost Its field: 0–255 for 0–1.
+   * @param nextLeftAt When the packet behind the last that it knows of left; `Infinity`: not yet.
    * @returns `false` if that is no news: nothing was lost, and when packets came is told.
    */
-  receiveFractionLost(fractionLost: number, now: number): boolean {
+  receiveReport(fractionLost: number, nextLeftAt: number, now: number): boolean {
+    this.#informed?.awaited(nextLeftAt, now);
     if (fractionLost === 0 && this.#isTold) return false;
     this.#informed?.report(fractionLost / 256, now);
     this.#changed(now);

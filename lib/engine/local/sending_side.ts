@@ -288,7 +288,9 @@ export class SendingSide {
     }
     const loss = sent.track.receiveReport(this.#rttMs, block, now);
     if (sent.section.kind === "audio") this.#copies.reported(loss, now);
-    else if (this.bandwidth.receiveFractionLost(block.fractionLost, now)) this.#share(now);
+    else if (this.bandwidth.receiveReport(block.fractionLost, loss.nextLeftAt, now)) {
+      this.#share(now);
+    }
   }
 
   /** Receiver estimated maximum bitrate, and the streams that it names. */

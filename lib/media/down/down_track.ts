@@ -515,7 +515,9 @@ export class DownTrack implements PacketReceiver {
     // One of ours has come: the stream is open.
     const behind = (this.#sequence.lastOut - block.highestSequence) & 0xffff;
     if (behind < this.#output.packets) this.#opening.end();
-    return this.#condition.path;
+    const { path } = this.#condition;
+    path.nextLeftAt = this.#resender.leftAt(this.#sequence.lastOut - behind + 1);
+    return path;
   }
 
   /**

@@ -125,6 +125,12 @@ export class Resender {
     if (entry >= 0) this.#history.setWaits(entry, true);
   }
 
+  /** When a packet left first, monotonic ms; `Infinity` if it did not, or is forgotten. */
+  leftAt(sequence: number): number {
+    const entry = this.#history.find(sequence);
+    return entry < 0 || this.#history.waits(entry) ? Infinity : this.#history.sentAt(entry);
+  }
+
   /** Of the next packet on the RTX SSRC, 16 bits. */
   get nextRtxSequence(): number {
     return this.#rtxSequence;

@@ -20,6 +20,8 @@ export class ReportedLoss {
   expected = 0;
   /** Those of them that left and did not come. */
   lost = 0;
+  /** When the packet behind the last that it knows of left, monotonic ms; `Infinity`: not yet. */
+  nextLeftAt = Infinity;
   readonly #before = new Float64Array(COMPARED);
   #reports = 0;
   #highest = 0;

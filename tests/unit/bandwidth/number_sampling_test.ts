@@ -47,52 +47,72 @@ Deno.test("NumberSampling numbers everything half a second after a doubt, and th
   assert.deepEqual(numbered, everything);
 });
 
-Deno.test("NumberSampling has a path that rested be calm for 5 s, also behind a doubt that nothing ended", () => {
+Deno.test("NumberSampling has a path that rested be calm for 5 s, also behind a doubt", () => {
   const sampling = calm();
   send(sampling, 6_000, 6_100);
-  sampling.missed(1, 6_100);
+  sampling.watch(6_100);
   send(sampling, 6_100, 6_700);
-  send(sampling, 10_000, 10_050);
-  sampling.reassured(10_050);
-  assert.equal(send(sampling, 10_050, 14_000).length, 3_950, "everything");
+  assert.equal(send(sampling, 10_000, 15_000).length, 5_000, "everything");
 });
 
-/** How many ms everything is numbered where so many are missed at 6,100 and that is told later. */
-function watchedMs(missed: readonly number[], told: readonly number[]): number {
-  const sampling = calm();
-  send(sampling, 6_000, 6_100);
-  let ms = -20; // (A whole moment follows.)
-  for (let now = 6_100; now < 6_900; now++) {
-    if (missed.includes(now)) sampling.missed(1, now);
-    if (told.includes(now)) sampling.reassured(now);
-    if (send(sampling, now, now + 1).length === 0) break;
-    ms++;
-  }
-  return ms;
-}
-
-Deno.test("NumberSampling ends a doubt by a missed packet with a message that gives no other, after a quarter of a second", () => {
-  assert.equal(watchedMs([6_100], []), 500);
-  assert.equal(watchedMs([6_100], [6_150, 6_200, 6_349]), 500, "too early");
-  assert.equal(watchedMs([6_100], [6_150, 6_350, 6_400]), 250);
-  assert.equal(watchedMs([6_100, 6_300], [6_150, 6_350, 6_400]), 700, "another one");
-});
-
-Deno.test("NumberSampling does not end a doubt so that more packets or something else gave", () => {
-  const doubts = [
-    (sampling: NumberSampling) => sampling.missed(3, 6_100),
-    (sampling: NumberSampling) => sampling.watch(6_100),
-    (sampling: NumberSampling) => (sampling.watch(6_100), sampling.missed(1, 6_100)),
-    (sampling: NumberSampling) => (sampling.missed(1, 6_100), sampling.watch(6_100)),
-  ];
-  for (const doubt of doubts) {
+Deno.test("NumberSampling has a moment at once where one packet is missed or two, and then each 400 ms", () => {
+  for (const count of [1, 2]) {
     const sampling = calm();
     send(sampling, 6_000, 6_100);
-    doubt(sampling);
-    assert.equal(send(sampling, 6_100, 6_400).length, 300);
-    sampling.reassured(6_400);
-    assert.equal(send(sampling, 6_400, 6_700).length, 220);
+    assert.equal(sampling.missed(count, 6_100), false);
+    const expected = [6_100, 6_500].flatMap((at) => Array.from({ length: 20 }, (_, i) => at + i));
+    assert.deepEqual(send(sampling, 6_100, 6_700), expected);
   }
+});
+
+Deno.test("NumberSampling numbers everything where three packets are missed, or more within 250 ms", () => {
+  const doubts = [
+    (sampling: NumberSampling) => sampling.missed(3, 6_300),
+    (sampling: NumberSampling) => (sampling.missed(1, 6_051), sampling.missed(1, 6_300)),
+  ];
+  for (const isDoubt of doubts) {
+    const sampling = calm();
+    send(sampling, 6_000, 6_050);
+    assert.equal(isDoubt(sampling), true);
+    assert.equal(send(sampling, 6_300, 6_900).length, 520);
+  }
+  const sampling = calm();
+  sampling.missed(1, 6_050);
+  assert.equal(sampling.missed(1, 6_300), false);
+});
+
+Deno.test("NumberSampling keeps numbering for half a second behind what is missed while it does", () => {
+  const sampling = calm();
+  sampling.watch(6_000);
+  send(sampling, 6_000, 6_300);
+  assert.equal(sampling.missed(1, 6_300), false, "everything was numbered before");
+  assert.equal(send(sampling, 6_300, 6_900).length, 520);
+});
+
+/** When moments begin in some seconds. */
+function moments(sampling: NumberSampling, from: number, to: number): number[] {
+  return send(sampling, from, to).filter((at, i, all) => at !== all[i - 1]! + 1);
+}
+
+Deno.test("NumberSampling has moments each 800 ms after ten calm seconds, and each 400 ms after any doubt", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 15_999);
+  sampling.update(true, 15_999);
+  assert.deepEqual(moments(sampling, 15_999, 16_900), [16_000, 16_400, 16_800]);
+  sampling.update(true, 16_900);
+  assert.deepEqual(moments(sampling, 16_900, 19_300), [17_600, 18_400, 19_200]);
+  sampling.missed(1, 19_300);
+  assert.deepEqual(
+    moments(sampling, 19_300, 20_900),
+    [19_300, 20_100],
+    "one that is missed is none",
+  );
+  sampling.watch(21_000);
+  assert.deepEqual(
+    moments(sampling, 21_000, 22_400),
+    [21_000, 21_900, 22_300],
+    "half a second first",
+  );
 });
 
 Deno.test("NumberSampling says until when it rests, and tells when that does not hold any more", () => {

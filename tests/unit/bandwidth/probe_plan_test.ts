@@ -34,3 +34,24 @@ Deno.test("ProbePlan keeps bursts short where a few packets are a queue", () => 
   const probe = probes(500_000);
   for (let i = 0; i < 5; i++) assert.equal(probe(100_000), 20);
 });
+
+Deno.test("ProbePlan looks for nothing where all that is wanted is there, however long nothing moves", () => {
+  const planned = (estimateBps: number, nextBps: number) => {
+    const plan = new ProbePlan();
+    plan.plan(estimateBps, 2_000_000, 0, nextBps, WANTED_BPS, 50e6, 0);
+    plan.left();
+    plan.ended(2_000_000, 50, true, true, false, 100);
+    let probes = 0;
+    for (let now = 1_000; now < 60_000; now += 250) {
+      plan.plan(estimateBps, 2_000_000, 0, nextBps, WANTED_BPS, 50e6, now);
+      if (plan.probe === undefined) continue;
+      probes++;
+      plan.left();
+      plan.ended(2_000_000, 50, true, true, false, now + 100);
+    }
+    return probes;
+  };
+  assert.equal(planned(WANTED_BPS, 0), 0);
+  assert.ok(planned(WANTED_BPS - 1, 0) >= 3);
+  assert.ok(planned(WANTED_BPS, WANTED_BPS) >= 3);
+});

@@ -139,8 +139,10 @@ Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all a
     return count;
   };
   const doubts = [
-    (now: number) => connection.missed(1, now),
-    (now: number) => connection.receiveFractionLost(1, now),
+    (now: number) => connection.missed(3, now),
+    (now: number) => connection.receiveReport(1, Infinity, now),
+    // A round trip takes 26 ms.
+    (now: number) => connection.receiveReport(0, now - 77, now),
   ];
   let now = 10_000;
   for (const doubt of doubts) {
@@ -150,6 +152,10 @@ Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all a
     assert.equal(numbered(now + 600), 100, "for half a second");
     now += 1_000;
   }
+  round(now);
+  connection.receiveReport(0, now + 25, now + 100);
+  connection.receiveReport(0, Infinity, now + 100);
+  assert.equal(numbered(now + 100), 0, "what is on its way is no doubt");
 });
 
 Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is video, and goes by it", () => {
@@ -386,8 +392,8 @@ Deno.test("ConnectionEstimate numbers the packets, and knows what, as if its est
     const { connection, outlet, report } = world();
     const each = new AskedEach();
     connection.setVideo(true, 0);
-    const estimates = [connection.estimate!, each.estimate];
-    for (const estimate of estimates) estimate.setDemand(100_000, 1_000_000, 0, 0);
+    const estimates = () => [connection.estimate!, each.estimate];
+    for (const estimate of estimates()) estimate.setDemand(100_000, 1_000_000, 0, 0);
     let first = 0;
     const sentAt: number[] = [];
     let [numbered, skipped] = [0, 0];
@@ -420,16 +426,18 @@ Deno.test("ConnectionEstimate numbers the packets, and knows what, as if its est
       }
       if (random.uint32() % 30 === 0) {
         const lost = random.uint32() % 20 === 0 ? 2 : 0;
-        connection.receiveFractionLost(lost, later);
+        const nextLeftAt = random.uint32() % 20 === 0 ? later - 150 : later - 5;
+        connection.receiveReport(lost, nextLeftAt, later);
+        each.estimate.awaited(nextLeftAt, later);
         each.estimate.report(lost / 256, later);
       }
       if (random.uint32() % 600 === 0) {
         const ideal = 900_000 + random.uint32() % 300_000;
-        for (const estimate of estimates) estimate.setDemand(100_000, ideal, later, 0);
+        for (const estimate of estimates()) estimate.setDemand(100_000, ideal, later, 0);
       }
       connection.tick(later);
       each.tick(later);
-      const [ours, theirs] = estimates.map(({ bps, ackedBps, limitedBy, queueMs }) => {
+      const [ours, theirs] = estimates().map(({ bps, ackedBps, limitedBy, queueMs }) => {
         return { bps, ackedBps, limitedBy, queueMs };
       });
       assert.deepEqual(ours, theirs, `${seed}: at ${now}`);

@@ -98,6 +98,30 @@ Deno.test("SendingSide measures the round trip by the reports about what it send
   assert.deepEqual(measured, [150], "no report of ours");
 });
 
+Deno.test("SendingSide knows when the packet left that a report on video does not know of yet", () => {
+  const sink = new RecordingSink();
+  const side = testSendingSide({ sink });
+  const upTrack = publishedTrack("video");
+  upTrack.bindLayer(0, 1, VP8, 0);
+  const target = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
+  side.add(DOWN, "UT_1" as UpTrackId, upTrack, sendSection("0", "video", 5000), target, 0);
+  side.start(0);
+  for (let i = 0; i < 3; i++) {
+    const payload = vp8Payload({ pictureId: i, tl0: 1, key: i === 0 });
+    const fields = { ssrc: 1, payloadType: 96, sequenceNumber: i, timestamp: 3_000 * i, payload };
+    upTrack.receive(0, viewOf(rtpPacket(fields)), 1_000 + 33 * i);
+  }
+  const told: number[] = [];
+  side.bandwidth.receiveReport = (_lost, nextLeftAt) => told.push(nextLeftAt) > 0;
+  for (const { ssrc, sequenceNumber } of sink.views.slice(-3)) {
+    side.receiveReport(
+      Object.assign(new ReportBlock(), { ssrc, highestSequence: sequenceNumber }),
+      1_100,
+    );
+  }
+  assert.deepEqual(told, [1_033, 1_066, Infinity]);
+});
+
 Deno.test("SendingSide goes on with the numbers of a stream whose section changes", () => {
   const sink = new RecordingSink();
   const now = 10_000;
