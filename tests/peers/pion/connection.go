@@ -43,10 +43,12 @@ func newConnection(peer *peer, target string, wanted command) (*connection, erro
 		}
 	}
 	create := webrtc.NewPeerConnection
-	if wanted.Bare || wanted.Red {
+	if wanted.Bare || wanted.Red || wanted.Captures {
 		make := bareAPI
 		if wanted.Red {
 			make = redundantAPI
+		} else if wanted.Captures {
+			make = capturingAPI
 		}
 		api, err := make()
 		if err != nil {

@@ -223,6 +223,7 @@ func (t *localTrack) send(ctx context.Context, transceiver *webrtc.RTPTransceive
 	}
 	ticker := time.NewTicker(pace)
 	defer ticker.Stop()
+	started := time.Now()
 	for frame := 0; ; frame++ {
 		select {
 		case <-ctx.Done():
@@ -235,16 +236,17 @@ func (t *localTrack) send(ctx context.Context, transceiver *webrtc.RTPTransceive
 			}
 		}
 		names := sectionNames(transceiver)
+		captured := captureTime(started.Add(time.Duration(frame) * pace))
 		for _, layer := range t.encodings {
-			layer.sendFrame(names, ticks)
+			layer.sendFrame(names, ticks, captured)
 		}
 	}
 }
 
 // names are the numbers of header extensions, 0 for what was not negotiated, and the section's name.
 type names struct {
-	midID, ridID uint8
-	mid          string
+	midID, ridID, captureID uint8
+	mid                     string
 }
 
 func sectionNames(transceiver *webrtc.RTPTransceiver) names {
@@ -255,18 +257,23 @@ func sectionNames(transceiver *webrtc.RTPTransceiver) names {
 			read.midID = uint8(extension.ID)
 		case sdp.SDESRTPStreamIDURI:
 			read.ridID = uint8(extension.ID)
+		case captureURI:
+			read.captureID = uint8(extension.ID)
 		}
 	}
 	return read
 }
 
-func (e *encoding) sendFrame(names names, ticks uint32) {
+func (e *encoding) sendFrame(names names, ticks uint32, captured []byte) {
 	frame := e.nextFrame()
 	for _, packet := range e.packets.Packetize(frame, ticks) {
 		// Without a rid the SSRC in the description tells whose packet it is.
 		if rid := e.track.RID(); rid != "" && names.midID != 0 && names.ridID != 0 {
 			_ = packet.SetExtension(names.midID, []byte(names.mid))
 			_ = packet.SetExtension(names.ridID, []byte(rid))
+		}
+		if names.captureID != 0 {
+			_ = packet.SetExtension(names.captureID, captured)
 		}
 		// Until the connection is there nothing is sent, and that is no error.
 		_ = e.track.WriteRTP(packet)

@@ -25,6 +25,8 @@ type command struct {
 	Bare bool `json:"bare"`
 	// Red negotiates redundant audio beside pion's own codecs (connect).
 	Red bool `json:"red"`
+	// Captures negotiates absolute capture time, and says it of all that is sent (connect).
+	Captures bool `json:"captures"`
 	// Reroute has media go to another UDP port instead of each one named, none by TCP (connect).
 	Reroute map[string]string `json:"reroute"`
 	// Cid is our own name of a track (publish, unpublish).

@@ -202,6 +202,7 @@ func (p *peer) received(from *connection, track *webrtc.TrackRemote, receiver *w
 		loss := &rtcp.PictureLossIndication{MediaSSRC: uint32(track.SSRC())}
 		_ = from.pc.WriteRTCP([]rtcp.Packet{loss})
 	}}
+	counted.capture = newCaptures(receiver, track.Codec().ClockRate)
 	p.receiving[sid] = counted
 	go counted.read(track)
 }

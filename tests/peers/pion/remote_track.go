@@ -33,6 +33,10 @@ type counts struct {
 	Concealed int `json:"concealed"`
 	// Redundant counts packets of sound with copies of earlier frames.
 	Redundant int `json:"redundant"`
+	// Captures counts packets with a time of capture; skew and age are as in captures.
+	Captures     int   `json:"captures"`
+	CaptureSkew  int64 `json:"captureSkew"`
+	CaptureAgeMs int64 `json:"captureAgeMs"`
 }
 
 // remoteTrack counts what arrives of one track.
@@ -49,6 +53,7 @@ type remoteTrack struct {
 	soFar   counts
 	picture videoPlayout
 	sound   soundPlayout
+	capture captures
 }
 
 func (t *remoteTrack) counts() counts {
@@ -60,6 +65,8 @@ func (t *remoteTrack) counts() counts {
 	t.soFar.Shown, t.soFar.Freezes = t.picture.shown, t.picture.freezes
 	t.soFar.FrozenMs = t.picture.frozen.Milliseconds()
 	t.soFar.Heard, t.soFar.Concealed = t.sound.heard, t.sound.concealed
+	t.soFar.Captures, t.soFar.CaptureSkew = t.capture.count, t.capture.skew
+	t.soFar.CaptureAgeMs = t.capture.age.Milliseconds()
 	return t.soFar
 }
 
@@ -98,6 +105,7 @@ func (t *remoteTrack) count(packet *rtp.Packet) (counts, bool) {
 		return before, t.vp8 && t.picture.take(packet, false, now)
 	}
 	t.soFar.Bytes += len(packet.Payload)
+	t.capture.take(packet, now)
 	if packet.Marker || !t.video {
 		t.soFar.Frames++
 	}

@@ -53,6 +53,12 @@ export interface PionCounts {
   readonly concealed: number;
   /** Packets of sound with copies of earlier frames. */
   readonly redundant: number;
+  /** Packets that say when they were captured. */
+  readonly captures: number;
+  /** How far that was from what their timestamps say at most, since the first one, in ticks. */
+  readonly captureSkew: number;
+  /** How long ago the newest was captured when it came. */
+  readonly captureAgeMs: number;
 }
 
 /** One line of the program. `ms` is the program's own time. */
@@ -89,6 +95,8 @@ export interface PionJoin {
   readonly bare?: boolean;
   /** Negotiates redundant audio, too. */
   readonly red?: boolean;
+  /** Negotiates absolute capture time, and says it of all that is published. */
+  readonly captures?: boolean;
   /** Media goes to another UDP port instead of each one named, none by TCP. */
   readonly reroute?: Readonly<Record<number, number>>;
   readonly relay?: {
@@ -129,11 +137,12 @@ export class PionPeer implements AsyncDisposable {
    * @param options.single One peer connection (`/rtc/v1`) or two (`/rtc`).
    * @param options.bare VP8 and opus alone, without RTX.
    * @param options.red Redundant audio, too.
+   * @param options.captures Absolute capture time.
    * @param options.reroute Other ports than the server's, as those of a proxy.
    * @param options.relay The one way there is; absent: any but a relay.
    */
   async connect(server: string, token: string, options: PionJoin): Promise<void> {
-    const { single, bare, red, relay } = options;
+    const { single, bare, red, captures, relay } = options;
     const reroute = options.reroute && Object.fromEntries(
       Object.entries(options.reroute).map(([port, other]) => [port, String(other)]),
     );
@@ -141,7 +150,7 @@ export class PionPeer implements AsyncDisposable {
       flavour: single ? "v1" : "v0",
       clientInfo: { sdk: ClientInfo_SDK.GO, version: "2.4.0" },
     });
-    await this.#process.write({ do: "connect", url, single, bare, red, relay, reroute });
+    await this.#process.write({ do: "connect", url, single, bare, red, captures, relay, reroute });
     await this.#process.event("joined");
   }
 
