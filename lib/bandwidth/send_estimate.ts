@@ -379,9 +379,9 @@ export class SendEstimate {
       return;
     }
     this.begun(cluster, now);
-    const result = this.#result;
-    result.sent(bytes, now);
-    if (isWhole(probe, result.packets, result.countedBytes, result.sendMs)) this.#plan.left();
+    this.#result.sent(bytes, now);
+    const { packets, countedBytes, sendMs } = this.#result;
+    if (isWhole(probe, packets, countedBytes, sendMs)) this.#plan.left();
   }
 
   /** Matches a message with what was sent. */
@@ -412,7 +412,7 @@ export class SendEstimate {
   }
 
   #lost(slot: number): void {
-    const packets = this.packets;
+    const { packets } = this;
     if (packets.fate(slot) !== FATE.inFlight) return;
     packets.setFate(slot, FATE.lost);
     this.#acked.lost();
@@ -454,12 +454,11 @@ export class SendEstimate {
   }
 
   #believe(bps: number, now: number): void {
-    const rate = this.#rate;
     this.#carried.probed(bps, now);
-    if (bps > rate.bps && !this.#queue.isGrowing) rate.set(bps, now);
+    if (bps > this.#rate.bps && !this.#queue.isGrowing) this.#rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
     else if (this.#result.isSaturated && this.#limitedBy === "start") {
-      rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
+      this.#rate.set(Math.max(bps, Math.min(this.#rate.bps, this.#acked.bps)), now);
     }
     const isOwn = !this.#queue.isOthers &&
       this.#loss.isOwn(this.#result.lostShare, this.#result.packets);
