@@ -7,6 +7,17 @@
 /** What keeps an estimate where it is; `none`: all that is wanted fits. */
 export type LimitedBy = "start" | "delay" | "loss" | "remb" | "tcp" | "demand" | "none";
 
+/** How far probes go that look for a next step. */
+export interface ProbeGoals {
+  /** Of what it needs, 1 or more. */
+  readonly overage: number;
+  /** So much above what was seen to be carried at least, bits per second. */
+  readonly minStepBps: number;
+}
+
+/** LiveKit's. */
+export const DEFAULT_PROBES: ProbeGoals = { overage: 1.2, minStepBps: 200_000 };
+
 export interface SendEstimateOptions {
   /** Where it begins. */
   readonly startBps: number;
@@ -18,6 +29,8 @@ export interface SendEstimateOptions {
   readonly borneQueueMs?: number;
   /** Where nothing has lowered the rate lately, what it is needs no proof. */
   readonly isTrusting?: boolean;
+  /** Absent: {@linkcode DEFAULT_PROBES}. */
+  readonly probes?: ProbeGoals;
   /** Few packets are numbered on a calm path: whoever sends asks which. Absent: all are. */
   readonly samples?: boolean;
 }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { DEFAULT_PROBES, type ProbeGoals } from "./estimate_options.ts";
 import { CLUSTER_MS, newCluster, type ProbeCluster } from "./probe_cluster.ts";
 
 /** The first one aims at so much more than the start; one that was carried, at twice as much. */
@@ -21,9 +22,6 @@ const FREE_FACTOR = 3;
 const CARRIED = 0.7;
 /** Demand is told coarsely: what is proven by so much more is proven. */
 const NEARLY = 1.1;
-/** Room above the next layer, and at least so much. */
-const LAYER_FACTOR = 1.2;
-const MIN_STEP_BPS = 200_000;
 /**
  * In front of somebody who gets less than asked for: first, because a burst on a busy machine is
  * measured coarsely and may show less than there is, and after a few of them, ms.
@@ -78,6 +76,8 @@ const LONG_FROM_BPS = 600_000;
 export class ProbePlan {
   /** To be sent, or being sent. */
   probe: ProbeCluster | undefined;
+  /** Room above the next layer, and at least so much. */
+  readonly #goals: ProbeGoals;
   #cluster = 0;
   #isStarting = true;
   #plannedAt = -Infinity;
@@ -107,6 +107,10 @@ export class ProbePlan {
   #steadyBps = 0;
   #steadySince = -1;
 
+  constructor(goals: ProbeGoals = DEFAULT_PROBES) {
+    this.#goals = goals;
+  }
+
   /**
    * Makes a probe if it is time.
    *
@@ -133,7 +137,8 @@ export class ProbePlan {
     this.#estimateBps = estimateBps;
     if (this.probe !== undefined || now < this.#nextAt) return;
     const wanted = Math.max(nextBps, starvedBps);
-    const ceiling = Math.min(mostBps, Math.max(idealBps, wanted) * LAYER_FACTOR);
+    const { overage, minStepBps } = this.#goals;
+    const ceiling = Math.min(mostBps, Math.max(idealBps, wanted) * overage);
     if (this.#isStarting) {
       if (ceiling > 0) this.#make(Math.min(estimateBps * FIRST_FACTOR, ceiling), now);
       return;
@@ -148,7 +153,7 @@ export class ProbePlan {
     const isEnough = wanted <= 0 && estimateBps >= idealBps;
     const isStagnant = now - this.#steadySince >= STAGNANT_MS && this.#steadySince >= 0 &&
       !isEnough;
-    const goal = Math.max(wanted * LAYER_FACTOR, provenBps + MIN_STEP_BPS);
+    const goal = Math.max(wanted * overage, provenBps + minStepBps);
     this.#goalBps = goal;
     let target = Math.min(goal, ceiling);
     if (isAfterFall) target = Math.max(target, this.#fellFromBps * AFTER_FALL);

@@ -81,7 +81,7 @@ export class SendEstimate {
   readonly #rate: RateControl;
   readonly #loss: LossModel;
   readonly #coarse = new CoarseSignals();
-  readonly #plan = new ProbePlan();
+  readonly #plan: ProbePlan;
   readonly #result = new ProbeResult();
   readonly #carried = new ProvenRate();
   readonly #demand = new Demand();
@@ -103,6 +103,7 @@ export class SendEstimate {
     this.#options = options;
     this.#queue = new QueueSignal(options.borneQueueMs ?? 0);
     this.#sampling = new NumberSampling(restEnds);
+    this.#plan = new ProbePlan(options.probes);
     this.#rate = new RateControl(startBps, minBps, maxBps);
     this.#loss = new LossModel(startBps, minBps, maxBps, options.borneLoss);
     this.#coarse.restore(startBps);
@@ -444,8 +445,7 @@ export class SendEstimate {
   #endProbe(now: number): void {
     const result = this.#result;
     if (result.cluster === 0 || this.#plan.probe !== undefined) return;
-    const isDecided = result.packets > 0 && result.isDecided;
-    if (!isDecided && now < result.lastSentAt + RESULT_MS) return;
+    if (!(result.packets > 0 && result.isDecided) && now < result.lastSentAt + RESULT_MS) return;
     const bps = Math.min(result.evaluate(this.#ownLoss), this.#plan.targetBps * PROBE_ERROR);
     const isClean = this.#loss.averageLoss < CLEAN_LOSS && now - this.#loss.loweredAt >= CLEAN_MS;
     this.#plan.ended(bps, this.rttMs, this.#hasSteps, isClean, this.#appLimit.isLimited, now);

@@ -9,7 +9,11 @@
  * @module
  */
 import { ProbeSender } from "../../bandwidth/probe_sender.ts";
-import { SAMPLED_ESTIMATE } from "../../bandwidth/estimate_options.ts";
+import {
+  DEFAULT_PROBES,
+  type ProbeGoals,
+  SAMPLED_ESTIMATE,
+} from "../../bandwidth/estimate_options.ts";
 import { SendEstimate } from "../../bandwidth/send_estimate.ts";
 import {
   NO_CLUSTER,
@@ -60,6 +64,8 @@ export interface EstimateWorld {
   readonly feedback: TransportFeedback;
   /** Says when what was sent has really left; absent: at once. */
   readonly departures?: Departures;
+  /** LiveKit's defaults if absent. */
+  readonly probes?: ProbeGoals;
 }
 
 /**
@@ -142,7 +148,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
       return;
     }
     if (this.#estimate === undefined) {
-      this.#estimate = new SendEstimate(SAMPLED_ESTIMATE, () => this.#restsUntil = -Infinity);
+      const options = { ...SAMPLED_ESTIMATE, probes: this.#world.probes ?? DEFAULT_PROBES };
+      this.#estimate = new SendEstimate(options, () => this.#restsUntil = -Infinity);
       this.#estimate.isNumbered = this.#isNumbered;
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);
     }

@@ -5,6 +5,7 @@
  */
 import type { DropCounters } from "../../base/drop_counters.ts";
 import type { Platform } from "../../base/platform.ts";
+import { DEFAULT_PROBES, type ProbeGoals } from "../../bandwidth/estimate_options.ts";
 import type { AudioLevelOptions } from "../../media/up/audio_level.ts";
 import type { PacketMarks } from "../../transport/datagrams/datagrams.ts";
 import type { SocketLoop } from "../../transport/datagrams/socket_loop.ts";
@@ -67,6 +68,8 @@ export interface CongestionRules {
   readonly allowPause: boolean;
   /** A path is taken to carry this at least, bits per second. */
   readonly minChannelBps: number;
+  /** How far it is probed whether more can be sent. */
+  readonly probes: ProbeGoals;
 }
 
 /** LiveKit's defaults (1.13.5, `pkg/config/config.go`). */
@@ -74,6 +77,7 @@ export const DEFAULT_CONGESTION: CongestionRules = {
   enabled: true,
   allowPause: false,
   minChannelBps: 0,
+  probes: DEFAULT_PROBES,
 };
 
 /** How much an engine has done since it started. */

@@ -133,7 +133,8 @@ export class SendingSide {
       ...(departures === undefined ? {} : { departures }),
     };
     const pad = (now: number, most: number) => this.#pad(now, most);
-    this.bandwidth = new ConnectionEstimate({ outlet, timed, feedback, pad, ...queue });
+    const { probes } = this.#congestion;
+    this.bandwidth = new ConnectionEstimate({ outlet, timed, feedback, pad, probes, ...queue });
   }
 
   /** Starts forwarding; an id that is in use is left alone. */

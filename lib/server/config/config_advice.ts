@@ -10,6 +10,7 @@ const REDIS_TIME = "remove it, what Redis does not answer within 0.7 s has faile
 const ONE_CONNECTION = "remove it, one connection to each Redis carries everything at once";
 const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
 const OWN_ESTIMATE = "remove it, bandwidth is estimated in another way, which needs no settings";
+const BY_ARRIVALS = "remove it, who says when packets came is estimated by that, others by REMB";
 const NO_RELAYS = "remove it, TURN clients are relayed without ports of their own";
 const FIXED = "remove it, the value is fixed";
 
@@ -37,6 +38,22 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.allow_udp_unstable_fallback": "set rtc.allow_tcp_fallback, for connections that fail",
   "rtc.data_channel_max_buffered_amount": "set rtc.datachannel_slow_threshold",
   "rtc.congestion_control": OWN_ESTIMATE,
+  "rtc.congestion_control.stream_allocator.disable_etimation_unmanaged_tracks":
+    "remove it, or set rtc.congestion_control.enabled to false, which ends estimates for everybody",
+  "rtc.congestion_control.stream_allocator.probe_mode":
+    "remove it, probes are packets sent again, and padding for who takes no RTX",
+  "rtc.congestion_control.stream_allocator.paused_min_wait":
+    "remove it, a path on which all is paused is asked once a second",
+  "rtc.congestion_control.remote_bwe":
+    "remove it, REMB is followed for who does not say when packets came, by fixed rules",
+  "rtc.congestion_control.remote_bwe.probe_controller":
+    "set rtc.congestion_control.stream_allocator.probe_min_bps and probe_overage_pct",
+  "rtc.congestion_control.use_send_side_bwe_interceptor": BY_ARRIVALS,
+  "rtc.congestion_control.use_send_side_bwe": BY_ARRIVALS,
+  "rtc.congestion_control.send_side_bwe_pacer":
+    "remove it, bursts are spread where the path is full, and nowhere else",
+  "rtc.congestion_control.send_side_bwe.congestion_detector.probe_regulator":
+    "set rtc.congestion_control.stream_allocator.probe_min_bps and probe_overage_pct",
   "video.stream_tracker_manager": FIXED,
   "turn.relay_range_start": NO_RELAYS,
   "turn.relay_range_end": NO_RELAYS,

@@ -29,7 +29,14 @@ export function audioLevelOptions({ audio }: Config): AudioLevelOptions {
 /** How what subscribers get is fitted to their bandwidth. */
 export function congestionRules({ rtc }: Config): CongestionRules {
   const { enabled, allow_pause, stream_allocator } = rtc.congestion_control;
-  return { enabled, allowPause: allow_pause, minChannelBps: stream_allocator.min_channel_capacity };
+  const { min_channel_capacity, probe_overage_pct, probe_min_bps } = stream_allocator;
+  return {
+    enabled,
+    allowPause: allow_pause,
+    minChannelBps: min_channel_capacity,
+    // Less than a step needs would never lead to it.
+    probes: { overage: Math.max(1, probe_overage_pct / 100), minStepBps: probe_min_bps },
+  };
 }
 
 /** Least time between two key-frame requests to a publisher, ms, by spatial layer. */

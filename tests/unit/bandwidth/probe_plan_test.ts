@@ -35,6 +35,23 @@ Deno.test("ProbePlan keeps bursts short where a few packets are a queue", () => 
   for (let i = 0; i < 5; i++) assert.equal(probe(100_000), 20);
 });
 
+Deno.test("ProbePlan aims so far above the next step, and so much above what was carried, as it is told", () => {
+  const aimedAt = (nextBps: number, goals?: { overage: number; minStepBps: number }) => {
+    const plan = new ProbePlan(goals);
+    plan.plan(1_000_000, 1_000_000, 0, nextBps, 9e6, 50e6, 0);
+    plan.left();
+    // In vain, and on a path that loses something: what follows is no climb.
+    plan.ended(1_000_000, 50, true, false, false, 100);
+    plan.plan(1_000_000, 1_000_000, 0, nextBps, 9e6, 50e6, 10_000);
+    return plan.targetBps;
+  };
+  assert.equal(aimedAt(1_400_000), 1_680_000);
+  assert.equal(aimedAt(1_150_000), 1_380_000);
+  assert.equal(aimedAt(1_400_000, { overage: 1, minStepBps: 200_000 }), 1_400_000);
+  assert.equal(aimedAt(1_400_000, { overage: 1, minStepBps: 700_000 }), 1_700_000);
+  assert.equal(aimedAt(1_400_000, { overage: 9, minStepBps: 0 }), 2_000_000, "twice the estimate");
+});
+
 Deno.test("ProbePlan looks for nothing where all that is wanted is there, however long nothing moves", () => {
   const planned = (estimateBps: number, nextBps: number) => {
     const plan = new ProbePlan();
