@@ -55,7 +55,8 @@ echo "key $KEY, secret $SECRET"
 # The task's options, without the task: so the signals reach the nodes themselves.
 for n in 0 1 2; do
   deno run --node-modules-dir=manual --no-prompt --no-code-cache \
-    --v8-flags=--max-semi-space-size=2,--expose-gc --allow-net --allow-read --allow-env \
+    --v8-flags=--max-semi-space-size=2,--initial-old-space-size=32,--expose-gc \
+    --allow-net --allow-read --allow-env \
     --allow-sys=networkInterfaces --allow-ffi main.ts --config "$folder/node$n.yaml" &
   pids="$pids $!"
 done

@@ -73,12 +73,13 @@ Deno.test("neither loads what is for tests and benchmarks alone", async () => {
   );
 });
 
-Deno.test("every task that runs or makes a server bounds V8's young generation alike", async () => {
+Deno.test("every task that runs or makes a server has V8 collect alike", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const flagsOf = (task: string) => /--v8-flags=(\S+)/.exec(task)?.[1];
   const flags = flagsOf(tasks.start)?.split(",") ?? [];
   assert.ok(flags.includes("--expose-gc"), "the server looks for it when it has started");
   assert.ok(flags.some((flag) => flag.startsWith("--max-semi-space-size=")));
+  assert.ok(flags.some((flag) => flag.startsWith("--initial-old-space-size=")));
   const compile = tasks.compile.slice(tasks.compile.indexOf("deno compile "));
   for (const task of [tasks.dev, compile]) assert.deepEqual(flagsOf(task), flagsOf(tasks.start));
 });
