@@ -16,7 +16,13 @@ export class SyntheticTrack {
   #sequenceNumber = 1000;
   #timestamp = 10_000;
 
-  constructor(readonly mid: string, readonly mime: ClientMime, readonly ssrc: number) {}
+  /** @param isKey Whether the next frame of VP8 is a key frame. */
+  constructor(
+    readonly mid: string,
+    readonly mime: ClientMime,
+    readonly ssrc: number,
+    private readonly isKey: () => boolean = () => true,
+  ) {}
 
   /** The next packet. */
   packet(): Uint8Array {
@@ -41,7 +47,7 @@ export class SyntheticTrack {
     const number = this.#sequenceNumber;
     switch (this.mime) {
       case "video/VP8":
-        return vp8Payload({ pictureId: number & 0x7fff, tl0: number, key: true });
+        return vp8Payload({ pictureId: number & 0x7fff, tl0: number, key: this.isKey() });
       case "video/H264":
         return h264KeyFrame(number);
       default:

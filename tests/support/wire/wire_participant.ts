@@ -60,6 +60,10 @@ export interface PublishOptions {
   readonly media?: boolean;
   /** Sends one packet in so many of {@linkcode SyntheticTrack.INTERVAL_MS}; all by default. */
   readonly every?: number;
+  /** Random if absent. */
+  readonly ssrc?: number;
+  /** Whether the next frame is a key frame; absent: all are. */
+  readonly isKey?: () => boolean;
 }
 
 /** A published track of this participant. */
@@ -192,12 +196,13 @@ export class WireParticipant implements AsyncDisposable {
     options: PublishOptions = {},
   ): Promise<void> {
     const codecs = options.codecs ?? (kind === "audio" ? ["audio/opus"] : ["video/VP8"]);
-    const ssrc = crypto.getRandomValues(new Uint32Array(1))[0]!;
+    const ssrc = options.ssrc ?? crypto.getRandomValues(new Uint32Array(1))[0]!;
     const mid = `${this.#sections.length + 1}`;
     this.#sections.push({ mid, kind, direction: "sendonly", codecs, cid, ssrc });
     await this.negotiate();
     if (options.media === false) return;
-    this.#send(cid, new SyntheticTrack(mid, codecs[0]!, ssrc), options.every ?? 1);
+    const track = new SyntheticTrack(mid, codecs[0]!, ssrc, options.isKey);
+    this.#send(cid, track, options.every ?? 1);
   }
 
   /** Takes a track out of the offer, which is how media tracks are unpublished. */
