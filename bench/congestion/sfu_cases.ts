@@ -496,8 +496,8 @@ function besideTcp(seed: number): Outcome {
       layerChanges: sources.reduce((sum, { changes }) => sum + changes.length, 0),
     }),
     gates: [
-      atLeast("the lesser one's share of the link", Math.min(...shares), 0.08),
-      atLeast("fairness between the subscribers", jainOf(shares), 0.6),
+      atLeast("the lesser one's share of the link", Math.min(...shares), 0.12),
+      atLeast("fairness between the subscribers", jainOf(shares), 0.75),
     ],
     flows,
     link: forward,
