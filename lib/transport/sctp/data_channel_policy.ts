@@ -79,12 +79,21 @@ export function refusal(
 /**
  * Reliable bytes that may wait for a reader before its oldest messages are given up: any number
  * unless it turned out to be slow.
+ *
+ * @param begunBytes Of a message that has begun, which must end: a large one leaves room for some
+ *   that are new, or each of those would push out the one before.
  */
-export function keptBacklog(policy: DataChannelPolicy, rate: DrainRate, now: number): number {
+export function keptBacklog(
+  policy: DataChannelPolicy,
+  rate: DrainRate,
+  now: number,
+  begunBytes = 0,
+): number {
   const { slowThresholdBps } = policy;
   if (slowThresholdBps === 0 || !isSlowReader(policy, rate, now)) return Infinity;
   const bytes = slowThresholdBps * SLOW_READER_BEHIND_MS / 8_000;
-  return Math.min(Math.max(bytes, MIN_SLOW_BACKLOG_BYTES), BACKLOG_BYTES);
+  const least = begunBytes + MIN_SLOW_BACKLOG_BYTES;
+  return Math.max(Math.min(bytes, BACKLOG_BYTES), least);
 }
 
 function isLate(

@@ -351,7 +351,8 @@ export class DataChannels {
 
   /** A reader that is too slow for its threshold goes without what has waited longest. */
   #giveUpOldest(channel: Channel): void {
-    const kept = keptBacklog(this.#policy, channel.rate, this.#now);
+    const begun = this.#association.begunBytes(channel.streamId);
+    const kept = keptBacklog(this.#policy, channel.rate, this.#now, begun);
     this.#isGivingUp = true;
     while (waitingBytes(channel) >= kept && this.#association.dropOldest(channel.streamId)) {
       this.#drops.count("data_slow_reader");

@@ -153,6 +153,11 @@ export class SctpAssociation {
     streams.push(messages.add(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt));
   }
 
+  /** Bytes of the message of this stream that has begun and is not all on its way. */
+  begunBytes(streamId: number): number {
+    return this.#outbound.streams.begunBytes(streamId);
+  }
+
   /** Gives up the oldest message that waits on this stream; `false` if none does. */
   dropOldest(streamId: number): boolean {
     return this.#outbound.streams.dropOldest(streamId);

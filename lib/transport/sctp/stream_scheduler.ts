@@ -184,6 +184,11 @@ export class StreamScheduler {
     return this.#begun && this.#current!.id === streamId;
   }
 
+  /** Bytes of the stream's message that has begun and is not all cut. */
+  begunBytes(streamId: number): number {
+    return this.isBusy(streamId) ? this.#messages.bytesOf(this.#current!.head).length : 0;
+  }
+
   /** The peer has taken note: the stream counts from 0 again. */
   restart(streamId: number): void {
     const stream = this.#stream(streamId);

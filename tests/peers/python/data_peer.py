@@ -8,6 +8,7 @@ with its input.
 import asyncio
 import json
 import sys
+import time
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
@@ -116,6 +117,8 @@ METHODS = {
     "open": lambda call: open_channel(call["connection"], call["channel"]),
     "close": lambda call: channels[call["label"]].close(),
     "send": lambda call: send(call["burst"]),
+    # Keeps the event loop, and with it all of aiortc.
+    "block": lambda call: time.sleep(call["ms"] / 1000),
     "state": lambda call: state(),
     "arrivals": lambda call: arrived[call["from"] :],
 }

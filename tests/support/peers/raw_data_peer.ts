@@ -154,6 +154,11 @@ export class RawDataPeer implements DataPeer {
     await this.#raw.call("read", { bitsPerSecond });
   }
 
+  /** The application does nothing else for so long, ms. Not on pion. */
+  async block(ms: number): Promise<void> {
+    await this.#raw.call("block", { ms });
+  }
+
   async story(): Promise<unknown> {
     return {
       identity: this.identity,

@@ -54,6 +54,8 @@ export interface StackCalls {
   send: { readonly burst: Burst & { readonly head: string } };
   /** How fast to read from now on: 0 is not at all, −1 without a limit. Some cannot choose. */
   read: { readonly bitsPerSecond: number };
+  /** Keeps the application for so long from whatever its stack has for it. Not on pion. */
+  block: { readonly ms: number };
   state: Readonly<Record<never, never>>;
   arrivals: { readonly from: number };
 }

@@ -11,6 +11,7 @@ import { ChromiumBrowser } from "./chromium.ts";
 import { type ClientPageServer, serveClientPage } from "./client_page_server.ts";
 import { FirefoxBrowser } from "./firefox.ts";
 import type { DataPeer, StackName } from "../peers/data_peer.ts";
+import { DistantRtcNodePeer } from "../peers/distant_rtc_node_peer.ts";
 import { processStack } from "../peers/data_stacks.ts";
 import { type PionJoin, PionPeer } from "../peers/pion_peer.ts";
 import { RawDataPeer, type RawJoin } from "../peers/raw_data_peer.ts";
@@ -260,6 +261,14 @@ export class Call {
     const [server, single] = [this.server.url, this.mode === "default"];
     const join = { identity, stack, server, token, single, ...options };
     return this.#clients.use(await this.#openData(join));
+  }
+
+  /** The same on LiveKit's native SDK, in a process of its own. */
+  async joinDistantRtcNode(identity: string): Promise<DistantRtcNodePeer> {
+    const token = await mintToken({ identity, room: this.room });
+    const [server, single] = [this.server.url, this.mode === "default"];
+    const join = { identity, stack: "rtc-node", server, token, single } as const;
+    return this.#clients.use(await DistantRtcNodePeer.join(join));
   }
 
   /** Connects a participant in this call's mode; `options.connect` goes over it. */

@@ -138,6 +138,22 @@ staged("DataChannels drops reliable messages for a reader below the threshold on
   await pair.until(() => pair.clientMessages.at(-1)?.data.length === 1);
 });
 
+staged("DataChannels keeps what is new for a slow reader behind a large message that has begun", {
+  role: "create",
+  policy: policy({ slowThresholdBps: 8 }),
+}, async ({ pair, reader, at }) => {
+  await pair.until(() => pair.channels.isOpen("_reliable"));
+  await fill(pair, SMALL.length);
+  at(3_000);
+  const news = [1, 2, 3].map((number) => Uint8Array.of(number, 0, 0));
+  for (const one of news) pair.send("_reliable", one);
+  reader.readAll();
+  pair.send("_reliable", Uint8Array.of(9));
+  await pair.until(() => pair.clientMessages.at(-1)?.data.length === 1);
+  const last = pair.clientMessages.slice(-4).map(({ data }) => data[0]);
+  assert.deepEqual(last, [1, 2, 3, 9]);
+});
+
 staged("DataChannels tells writers to go on when half of the backlog is gone", {
   role: "create",
   policy: policy({ slowThresholdBps: 8 }),
