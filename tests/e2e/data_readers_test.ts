@@ -1,7 +1,9 @@
 /**
  * Readers that stop and readers that are slow: what becomes of the reliable channel towards them, of
  * those who write to it, and of everybody else. On pion, whose applications can leave messages in
- * the window that they give a sender; all others read on. A writer that floods: `data_flood_test.ts`.
+ * the window that they give a sender, on libdatachannel, which keeps what nobody takes, and on
+ * aiortc, whose SCTP is given nothing meanwhile; readers on other stacks come to a stop as processes
+ * (`data_stopped_stacks_test.ts`). A writer that floods: `data_flood_test.ts`.
  *
  * @module
  */
@@ -46,17 +48,25 @@ interface Pair {
 }
 
 async function pairsIn(call: Call): Promise<Pair[]> {
-  const pairOf = async (name: string, options: DataJoinOptions, burst: Burst) => {
-    const reader = await call.joinData("pion", name, options);
+  const pairOf = async (
+    name: string,
+    options: DataJoinOptions,
+    burst: Burst,
+    stack: "pion" | "libdatachannel" | "aiortc" = "pion",
+  ) => {
+    const reader = await call.joinData(stack, name, options);
     const writer = await call.joinData("pion", `writer-to-${name}`);
     return { writer, reader, burst: { ...burst, to: [name] } };
   };
   const stopped = await pairOf("stopped", { isStopped: true }, STOPPED);
   // What it has room for is full with the first message.
   const narrow = await pairOf("narrow", { isStopped: true, window: NARROW_WINDOW }, STOPPED);
+  const untaken = await pairOf("untaken", { isStopped: true }, STOPPED, "libdatachannel");
+  const unacknowledged = await pairOf("unacknowledged", {}, STOPPED, "aiortc");
+  await unacknowledged.reader.read(0);
   const unhurried = await pairOf("unhurried", {}, LONG);
   await unhurried.reader.read(UNHURRIED_BPS);
-  return [stopped, narrow, unhurried];
+  return [stopped, narrow, untaken, unacknowledged, unhurried];
 }
 
 async function stopAndGoOn(call: Call): Promise<void> {
@@ -119,7 +129,7 @@ async function readSlowly(call: Call): Promise<void> {
 
 endToEndTest(
   "readers that stop for 30 s have everything later, one of 10 kbit/s soon sees what is new, and both hold up nobody else",
-  ["go"],
+  ["go", "node", "python"],
   () =>
     // At the same time, each on a server of its own: most of it is waiting.
     all(

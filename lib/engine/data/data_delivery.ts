@@ -96,26 +96,26 @@ export class DataDelivery {
     writer: DataWriter | undefined,
     now: number,
   ): void {
-    const { drops } = this.#world;
-    const { member, raw, active, receiver } = entry.data;
+    const { member, isRaw } = entry;
     if (member === data.from) return;
-    const bytes = raw ? data.payload : data.bytes;
+    const bytes = isRaw ? data.payload : data.bytes;
     const isReliable = data.kind === "reliable";
-    if (bytes === undefined) return drops.count("data_not_raw");
+    if (bytes === undefined) return this.#world.drops.count("data_not_raw");
     if (!entry.isOpen) {
-      return isReliable ? this.#hold(entry, data, bytes) : drops.count("data_lossy_not_open");
+      if (isReliable) return this.#hold(entry, data, bytes);
+      return this.#world.drops.count("data_lossy_not_open");
     }
-    if (!isReliable && !active) return;
-    const endpoint = entry.endpoint ??= this.#world.endpoint(receiver);
+    if (!isReliable && !entry.isActive) return;
+    const endpoint = entry.endpoint ??= this.#world.endpoint(entry.data.receiver);
     if (endpoint === undefined) return;
     this.messagesSent++;
     try {
-      endpoint.sendData(raw ? "raw" : data.kind, bytes, now);
-      if (isReliable && !raw && writer !== undefined) {
-        this.#flow.sent(writer, receiver, endpoint, now);
+      endpoint.sendData(isRaw ? "raw" : data.kind, bytes, now);
+      if (isReliable && !isRaw && writer !== undefined) {
+        this.#flow.sent(writer, entry.data, endpoint, now);
       }
     } catch (error) {
-      this.#world.failed(receiver, error);
+      this.#world.failed(entry.data.receiver, error);
     }
   }
 

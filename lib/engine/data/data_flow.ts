@@ -31,10 +31,18 @@ export class DataFlow {
     return this.#waits.size > 0;
   }
 
-  /** A reliable message of `writer` was queued for the reader `to`. */
-  sent(writer: DataWriter, to: ConnectionId, reader: DataEndpoint, now: number): void {
-    const waitsFor = this.isWaiting ? this.#waits.get(writer) : undefined;
-    if (waitsFor?.has(to) || !reader.isDataBacklogged(false, now)) return;
+  /** A reliable message of `writer` was queued for the reader `to.receiver`. */
+  sent(
+    writer: DataWriter,
+    to: { readonly receiver: ConnectionId },
+    reader: DataEndpoint,
+    now: number,
+  ): void {
+    if (reader.isDataBacklogged(false, now)) this.#wait(writer, to.receiver);
+  }
+
+  #wait(writer: DataWriter, to: ConnectionId): void {
+    const waitsFor = this.#waits.get(writer);
     if (waitsFor !== undefined) return void waitsFor.add(to);
     this.#waits.set(writer, new Set([to]));
     this.drops.count("data_writer_held");

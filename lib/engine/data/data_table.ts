@@ -82,6 +82,10 @@ export class DataTableEntry implements DataWriter {
   stamp: DataStamp = NOBODY;
   /** Also of who is hidden, in UTF-8. */
   identity: Uint8Array = NOBODY.identity;
+  /** What each message needs of {@linkcode DataTableEntry.data}: a place less to look at. */
+  member = 0;
+  isRaw = false;
+  isActive = false;
   /** Its reliable channel is open, or its own if it takes bare payloads. */
   isOpen = false;
   /** Unnumbered messages for it, and the first numbered one of each sender that it missed. */
@@ -101,6 +105,9 @@ export class DataTableEntry implements DataWriter {
     const { hidden, sid, identity, limits } = data;
     const utf8 = new TextEncoder();
     this.data = data;
+    this.member = data.member;
+    this.isRaw = data.raw;
+    this.isActive = data.active;
     this.endpoint = undefined;
     this.sender.allowance.setLimits(limits);
     this.sender.hold(HOLD.nodes, data.held);

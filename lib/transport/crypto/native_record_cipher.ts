@@ -41,6 +41,9 @@ const WHOLE = -1;
 const NONCE = 0;
 const DATA = 16;
 const scratch = new Uint8Array(32);
+/** Where the last content stood: packets of data are all written in one place. */
+let lastSource: Uint8Array | undefined;
+let lastSourceAddress = 0n;
 
 /** Each cipher holds memory of `library` until it is closed. */
 export function nativeRecordCipherFactory(library: Libcrypto): RecordCipherFactory {
@@ -77,11 +80,12 @@ class NativeRecordCipher implements RecordCipher {
     if (this.#isClosed || !holdsRecord(bytes, at, length)) return false;
     if (!holdsContent(source, sourceAt, length)) return false;
     const content = at + RECORD_CONTENT_AT;
+    const address = addressOf(bytes);
     if (source !== bytes || sourceAt !== content) {
-      this.#copy(source, sourceAt, bytes, content, length);
+      this.#copy(source, sourceAt, bytes, address, content, length);
     }
     const isSealed = this.#countsFrom(bytes, at) &&
-      this.#run(bytes, at, length, RECORD_OVERHEAD_BYTES - RECORD_TAG_BYTES);
+      this.#run(bytes, address, at, length, RECORD_OVERHEAD_BYTES - RECORD_TAG_BYTES);
     // Whether it has counted is not known.
     if (!isSealed) this.#direction = NEITHER;
     return isSealed;
@@ -91,7 +95,7 @@ class NativeRecordCipher implements RecordCipher {
     if (this.#isClosed || !holdsRecord(bytes, at, length)) return false;
     if (this.#direction !== OPENS && !this.#turn(OPENS, bytes, at)) return false;
     // The tag is compared here, in constant time.
-    return this.#run(bytes, at, length, RECORD_OVERHEAD_BYTES);
+    return this.#run(bytes, addressOf(bytes), at, length, RECORD_OVERHEAD_BYTES);
   }
 
   close(): void {
@@ -101,12 +105,21 @@ class NativeRecordCipher implements RecordCipher {
   }
 
   /** By a call, as a part of an array that the runtime is to copy is an object. */
-  #copy(source: Uint8Array, from: number, out: Uint8Array, to: number, length: number): void {
+  #copy(
+    source: Uint8Array,
+    from: number,
+    out: Uint8Array,
+    address: bigint,
+    to: number,
+    length: number,
+  ): void {
     const { memcpy } = this.#calls;
     if (memcpy === null) return out.set(source.subarray(from, from + length), to);
-    const there = addressOf(out) + BigInt(to | 0);
-    const here = addressOf(source) + BigInt(from | 0);
-    memcpy(there, here, BigInt(length | 0));
+    if (source !== lastSource) {
+      lastSourceAddress = addressOf(source);
+      lastSource = source;
+    }
+    memcpy(address + BigInt(to | 0), lastSourceAddress + BigInt(from | 0), BigInt(length | 0));
   }
 
   /** The context takes the record's nonce for the next to be sealed. */
@@ -133,7 +146,7 @@ class NativeRecordCipher implements RecordCipher {
   }
 
   /** @param extra What counts as content beside it. */
-  #run(bytes: Uint8Array, at: number, length: number, extra: number): boolean {
+  #run(bytes: Uint8Array, address: bigint, at: number, length: number, extra: number): boolean {
     const calls = this.#calls;
     const context = this.#context;
     writeRecordData(scratch, DATA, bytes, at, length + extra);
@@ -141,7 +154,7 @@ class NativeRecordCipher implements RecordCipher {
       const data = addressOf(scratch) + BigInt(DATA);
       if (calls.EVP_CIPHER_CTX_ctrl(context, TLS_DATA, RECORD_DATA_BYTES, data) <= 0) return false;
     } else if (calls.EVP_CIPHER_CTX_set_params(context, this.#dataParam) !== 1) return false;
-    const from = addressOf(bytes) + BigInt((at + RECORD_HEADER_BYTES) | 0);
+    const from = address + BigInt((at + RECORD_HEADER_BYTES) | 0);
     return calls.EVP_Cipher(context, from, from, length + RECORD_OVERHEAD_BYTES) >= 0;
   }
 }

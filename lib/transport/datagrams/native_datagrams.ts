@@ -163,6 +163,7 @@ class NativeDatagrams implements Datagrams {
     const reports = fd === undefined ? undefined : {
       fd,
       receive: () => this.#receiver.receiveTurn(fd),
+      sacks: () => this.#receiver.sacks,
       setQuiet: (isQuiet: boolean) => steerChecks(this.#libc, fd, isQuiet),
     };
     const receive = () => this.#receiver.receiveTurn(descriptor.fd);

@@ -12,7 +12,7 @@ import { NAME_WORDS, type SocketAddress, type SocketAddressTable } from "./socke
 import { RECEIVE_BATCH, ReceiveMessages } from "./socket_messages.ts";
 
 /** A turn of the event loop ends after so many received batches or sent datagrams: about 10 ms. */
-const TURN_BATCHES = 16;
+const TURN_BATCHES = 8;
 const TURN_SENDS = 4096;
 
 /** What a receiver needs. */
@@ -36,6 +36,7 @@ export class NativeReceiver {
   /** Which of a batch are acknowledgements; what was delivered may have been written into. */
   readonly #sackAt = new Uint8Array(RECEIVE_BATCH);
   #received = 0;
+  #sacks = 0;
   #isClosed = false;
 
   constructor(options: NativeReceiverOptions) {
@@ -63,8 +64,14 @@ export class NativeReceiver {
   /** The same for a loop, which comes again by itself. @returns How many were delivered. */
   receiveTurn(fd: number): number {
     const before = this.#received;
+    this.#sacks = 0;
     this.drain(fd);
     return this.#received - before;
+  }
+
+  /** How many of those that the last {@linkcode NativeReceiver.receiveTurn} delivered were SACKs. */
+  get sacks(): number {
+    return this.#sacks;
   }
 
   /** Nothing more is delivered, also of what was received already. */
@@ -91,6 +98,7 @@ export class NativeReceiver {
       else if (isSackRecord(incoming.views[i]!, incoming.lengthOf(i))) sackAt[sacks++] = i;
       else this.#deliver(i);
     }
+    this.#sacks += sacks;
     // The last one first: with it, those that it overtakes need not be opened.
     while (sacks > 0 && !this.#isClosed) this.#deliver(sackAt[--sacks]!);
     return count;

@@ -31,7 +31,12 @@ const SPACING_US = 1_000;
 
 /** Reports are received once in so long: the grain of timed work, so one wake-up is for both. */
 export const REPORTS_GRAIN_US = 10_000;
-const HALF_GRAIN_US = REPORTS_GRAIN_US / 2;
+/**
+ * Of acknowledgements of data, while nothing else came with them: the last one says all, so fewer
+ * of them are opened, and nothing waits for them. SCTP's timeouts leave room for one and a half.
+ * A multiple of the grain.
+ */
+export const SACKS_GRAIN_US = 2 * REPORTS_GRAIN_US;
 /** Everything else, while it is quiet; a multiple of that. */
 export const QUIET_GRAIN_US = 2 * REPORTS_GRAIN_US;
 /** Reports and checks, while it is quiet: those of a client are two seconds apart and more. */
@@ -52,6 +57,8 @@ export class ReceivePace {
   #isBusy = false;
   #receivedAt = -Infinity;
   #reportsAt = -Infinity;
+  /** Of what comes with reports, by what came last. */
+  #reportsGrainUs = REPORTS_GRAIN_US;
   #promptUntil = -Infinity;
 
   /** Somebody waits for what comes next: media, data or a handshake is on its way. */
@@ -87,12 +94,12 @@ export class ReceivePace {
     if (this.isPrompt(nowUs)) return -Infinity;
     return this.isQuiet(nowUs)
       ? nextOf(QUIET_REPORTS_GRAIN_US, this.#reportsAt)
-      : nextOf(REPORTS_GRAIN_US, this.#reportsAt + HALF_GRAIN_US);
+      : nextOf(this.#reportsGrainUs, this.#reportsAt + this.#reportsGrainUs / 2);
   }
 
   /** Whether a turn that is taken anyway is to receive reports, too. */
   takesReports(nowUs: number): boolean {
-    return this.isPrompt(nowUs) || nowUs >= this.#reportsAt + HALF_GRAIN_US;
+    return this.isPrompt(nowUs) || nowUs >= this.#reportsAt + this.#reportsGrainUs / 2;
   }
 
   /** Something has come. @returns How long to leave it there, µs; 0 for not at all. */
@@ -109,11 +116,16 @@ export class ReceivePace {
     this.#receivedAt = nowUs;
   }
 
-  /** The same of reports. Where they are many, media comes in bursts that are worth a wait. */
-  receivedReports(count: number, nowUs: number): void {
+  /**
+   * The same of reports. Where they are many, media comes in bursts that are worth a wait.
+   *
+   * @param sacks How many of them were acknowledgements of data.
+   */
+  receivedReports(count: number, nowUs: number, sacks = 0): void {
     if (count === 0) return;
     this.#inWindow += count;
     this.#reportsAt = nowUs;
+    this.#reportsGrainUs = sacks === count ? SACKS_GRAIN_US : REPORTS_GRAIN_US;
   }
 
   #nextWindow(nowUs: number): void {

@@ -74,6 +74,8 @@ export type Receive = () => number;
 export interface ReportSource {
   readonly fd: number;
   readonly receive: Receive;
+  /** How many of those that were received last were acknowledgements of data; absent: none. */
+  readonly sacks?: () => number;
   /** Whether nobody waits for checks now, so that they may come here, too. */
   readonly setQuiet?: (isQuiet: boolean) => void;
 }
@@ -368,10 +370,14 @@ export class SocketLoop {
     if (isPaced) this.#pace.received(received, nowUs);
     if (isPaced && !this.#pace.takesReports(nowUs)) return;
     let reports = 0;
+    let sacks = 0;
     for (let i = 0; i < this.#reportSources.length; i++) {
-      reports += this.#receive(this.#reportSources[i]!.fd);
+      const source = this.#reportSources[i]!;
+      const count = this.#receive(source.fd);
+      reports += count;
+      if (count > 0) sacks += source.sacks?.() ?? 0;
     }
-    this.#pace.receivedReports(reports, nowUs);
+    this.#pace.receivedReports(reports, nowUs, sacks);
   }
 
   #isOfReports(fd: number): boolean {

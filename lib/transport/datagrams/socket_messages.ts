@@ -14,8 +14,11 @@ import { NAME_WORDS, type SocketAddress } from "./socket_address.ts";
 
 /** Datagrams, and so messages, that one call sends at most. */
 const SEND_BATCH = 1024;
-/** Datagrams that one call receives at most. */
-export const RECEIVE_BATCH = 64;
+/**
+ * Datagrams that one call receives at most: of acknowledgements that came together one is opened, so
+ * those of a room are to fit.
+ */
+export const RECEIVE_BATCH = 128;
 /**
  * Limits of UDP_SEGMENT: `UDP_MAX_SEGMENTS` of kernels before 6.9, and what an IPv4 datagram holds.
  */

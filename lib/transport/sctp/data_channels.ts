@@ -254,7 +254,7 @@ export class DataChannels {
     if (bytes.length > Math.min(this.#options.maxMessageSize || Infinity, MAX_SENT_BYTES)) {
       return false;
     }
-    if (!channel.lossy) this.#giveUpOldest(channel);
+    if (!channel.lossy && this.#policy.slowThresholdBps > 0) this.#giveUpOldest(channel);
     const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes.length, now);
     if (refused !== undefined) {
       this.#drops.count(refused);

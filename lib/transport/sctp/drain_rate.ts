@@ -24,6 +24,9 @@ export class DrainRate {
   /** Made when something waits for the first time. */
   #bytes = NO_SLOTS;
   #busyMs = NO_SLOTS;
+  /** Of the slot that has not ended: what most messages touch, and not the arrays. */
+  #bytesNow = 0;
+  #busyMsNow = 0;
   #last: number;
 
   constructor(now: number) {
@@ -46,7 +49,8 @@ export class DrainRate {
     this.#advance(now);
     this.waitingBytes = Math.max(0, this.waitingBytes - bytes);
     // They were taken in the time up to now, which ends one slot before it begins the next.
-    this.#bytes[Math.floor(Math.max(0, now - 1) / SLOT_MS) % SLOTS]! += bytes;
+    if (now % SLOT_MS === 0) this.#bytes[(now / SLOT_MS + SLOTS - 1) % SLOTS]! += bytes;
+    else this.#bytesNow += bytes;
   }
 
   /** `bytes` that waited were given up, which is no credit to the reader. */
@@ -60,8 +64,8 @@ export class DrainRate {
   bps(now: number): number | undefined {
     if (this.#bytes === NO_SLOTS) return undefined;
     this.#advance(now);
-    let bytes = 0;
-    let busyMs = 0;
+    let bytes = this.#bytesNow;
+    let busyMs = this.#busyMsNow;
     for (let slot = 0; slot < SLOTS; slot++) {
       bytes += this.#bytes[slot]!;
       busyMs += this.#busyMs[slot]!;
@@ -76,18 +80,34 @@ export class DrainRate {
     if (now - this.#last >= SLOTS * SLOT_MS) {
       this.#bytes.fill(0);
       this.#busyMs.fill(busy ? SLOT_MS : 0);
-      this.#busyMs[Math.floor(now / SLOT_MS) % SLOTS] = busy ? now % SLOT_MS : 0;
+      this.#busyMs[slotOf(now)] = 0;
+      this.#bytesNow = 0;
+      this.#busyMsNow = busy ? now % SLOT_MS : 0;
       this.#last = now;
       return;
     }
     while (this.#last < now) {
-      const slot = Math.floor(this.#last / SLOT_MS);
-      const until = Math.min(now, (slot + 1) * SLOT_MS);
-      if (busy) this.#busyMs[slot % SLOTS]! += until - this.#last;
+      const end = this.#last - this.#last % SLOT_MS + SLOT_MS;
+      const until = Math.min(now, end);
+      if (busy) this.#busyMsNow += until - this.#last;
+      if (until === end) this.#endSlot();
       this.#last = until;
-      if (until !== (slot + 1) * SLOT_MS) break;
-      this.#bytes[(slot + 1) % SLOTS] = 0;
-      this.#busyMs[(slot + 1) % SLOTS] = 0;
     }
   }
+
+  /** The slot of the last moment is over; the next takes the place of the oldest. */
+  #endSlot(): void {
+    const slot = slotOf(this.#last);
+    this.#bytes[slot] = this.#bytesNow;
+    this.#busyMs[slot] = this.#busyMsNow;
+    const next = (slot + 1) % SLOTS;
+    this.#bytes[next] = 0;
+    this.#busyMs[next] = 0;
+    this.#bytesNow = 0;
+    this.#busyMsNow = 0;
+  }
+}
+
+function slotOf(now: number): number {
+  return Math.floor(now / SLOT_MS) % SLOTS;
 }

@@ -11,8 +11,11 @@ const INITIAL_MS = 500;
 const MIN_MS = 400;
 /** A path that was away for long is tried again so soon after it came back, ms. */
 const MAX_MS = 3_000;
-/** What a round trip may always be longer than the average: acknowledgements wait up to 200 ms. */
-const MIN_MARGIN_MS = 220;
+/**
+ * What a round trip may always be longer than the average: a peer's acknowledgements wait up to 200
+ * ms, and here up to 30 (`receive_pace.ts`).
+ */
+const MIN_MARGIN_MS = 240;
 
 /** One association's timeout. */
 export class RetransmissionTimeout {

@@ -77,6 +77,8 @@ export class StreamResets {
   /** The request to be answered. */
   #respondTo: number | undefined;
   #respondWith: number = RESULT.nothing;
+  /** There is nothing to be written, as nearly always: the lists need not be looked at. */
+  #isIdle = true;
 
   /**
    * @param initialTsn Ours, which is also the number of our first request (RFC 6525 §4.1).
@@ -97,15 +99,20 @@ export class StreamResets {
 
   /** When something is to be written, monotonic ms; `-Infinity` for now. */
   get dueAt(): number {
+    return this.#isIdle ? Infinity : this.#lookWhenDue();
+  }
+
+  #lookWhenDue(): number {
     if (this.#respondTo !== undefined) return -Infinity;
     if (this.#requested.length > 0) return this.#requestAt;
-    if (this.#wanted.size === 0) return Infinity;
+    this.#isIdle = this.#wanted.size === 0;
     for (const id of this.#wanted) if (!this.#owner.isBusy(id)) return -Infinity;
     return Infinity;
   }
 
   /** Ends streams of ours, which drop what waits on them. */
   request(streamIds: readonly number[]): void {
+    this.#isIdle = false;
     for (const id of streamIds) {
       this.#owner.pause(id);
       this.#wanted.add(id);
@@ -241,6 +248,7 @@ export class StreamResets {
     if (number === ((this.#nextRequest - 1) | 0) && result !== RESULT.inProgress) {
       this.#result = result;
     }
+    this.#isIdle = false;
     this.#respondTo = number;
     this.#respondWith = result;
   }

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSctpTransport, RTCSessionDescription
 
 import data_messages
 
@@ -20,6 +20,18 @@ HIGH_WATER = 1 << 20
 LOOK_AGAIN = 0.002
 
 connections, closed, arrived = {}, [], []
+# While it is clear aiortc's SCTP is given nothing, and ICE goes on.
+reading = asyncio.Event()
+reading.set()
+receive_sctp = RTCSctpTransport._handle_data
+
+
+async def receive_when_reading(transport, data):
+    await reading.wait()
+    await receive_sctp(transport, data)
+
+
+RTCSctpTransport._handle_data = receive_when_reading
 # Those we opened, by label, and all that are not closed.
 channels, kept = {}, []
 sent = 0
@@ -117,6 +129,7 @@ METHODS = {
     "open": lambda call: open_channel(call["connection"], call["channel"]),
     "close": lambda call: channels[call["label"]].close(),
     "send": lambda call: send(call["burst"]),
+    "read": lambda call: reading.clear() if call["bitsPerSecond"] == 0 else reading.set(),
     # Keeps the event loop, and with it all of aiortc.
     "block": lambda call: time.sleep(call["ms"] / 1000),
     "state": lambda call: state(),

@@ -5,6 +5,7 @@ import {
   QUIET_REPORTS_GRAIN_US,
   ReceivePace,
   REPORTS_GRAIN_US,
+  SACKS_GRAIN_US,
 } from "../../../../lib/transport/datagrams/receive_pace.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
@@ -98,6 +99,25 @@ Deno.test("ReceivePace lets reports rest for their grain, and for half of it if 
     assert.equal(pace.takesReports(now + REPORTS_GRAIN_US / 2), true);
   }
   assert.equal(QUIET_GRAIN_US % REPORTS_GRAIN_US, 0, "timed work is seen to in the same turn");
+});
+
+Deno.test("ReceivePace lets acknowledgements rest longer, until anything else comes with them", () => {
+  const random = new SeededRandom(12);
+  const pace = new ReceivePace();
+  for (let i = 0; i < 1_000; i++) {
+    const now = random.uint32() % SECOND_US;
+    pace.active(now);
+    pace.receivedReports(3, now, 3);
+    const until = pace.reportsRestUntil(now);
+    assert.equal(until % SACKS_GRAIN_US, 0);
+    assert.ok(until > now + SACKS_GRAIN_US / 2 && until <= now + SACKS_GRAIN_US * 1.5);
+    assert.equal(pace.takesReports(now + SACKS_GRAIN_US / 2 - 1), false);
+    assert.equal(pace.takesReports(now + SACKS_GRAIN_US / 2), true);
+    pace.receivedReports(3, now, 2);
+    assert.equal(pace.takesReports(now + REPORTS_GRAIN_US / 2), true);
+    assert.ok(pace.reportsRestUntil(now) <= now + REPORTS_GRAIN_US * 1.5);
+  }
+  assert.equal(SACKS_GRAIN_US % REPORTS_GRAIN_US, 0, "timed work is seen to in the same turn");
 });
 
 Deno.test("ReceivePace lets no report rest while somebody waits for what is said there", () => {
