@@ -6,14 +6,17 @@
  *
  * @module
  */
-import type { DataChannelReliability } from "./data_channel_messages.ts";
 import type { DrainRate } from "./drain_rate.ts";
 
 /** One channel, whoever opened it. */
 export interface Channel {
   readonly label: string;
   readonly streamId: number;
-  readonly reliability: DataChannelReliability;
+  readonly ordered: boolean;
+  /** `UNLIMITED` for as often as needed. */
+  readonly maxRetransmits: number;
+  /** How long a message is worth something; `Infinity`. */
+  readonly maxAgeMs: number;
   readonly lossy: boolean;
   readonly rate: DrainRate;
   open: boolean;

@@ -122,6 +122,10 @@ export class DataChannels {
   readonly #options: DataChannelsOptions;
   readonly #drops: DropSink<TransportDrop>;
   readonly #policy: DataChannelPolicy;
+  /** What each message asks of policy and options: in places that are looked at anyway. */
+  readonly #hasThreshold: boolean;
+  readonly #backlogLimit: number;
+  readonly #maxSentBytes: number;
   readonly #association: SctpAssociation;
   readonly #channels = new ChannelTable();
   readonly #opens = new TokenBucket(MAX_CHANNELS, OPENS_PER_SECOND);
@@ -143,6 +147,9 @@ export class DataChannels {
     this.#options = options;
     this.#drops = options.drops;
     this.#policy = options.policy ?? DEFAULT_DATA_POLICY;
+    this.#hasThreshold = this.#policy.slowThresholdBps > 0;
+    this.#backlogLimit = backlogLimit(this.#policy);
+    this.#maxSentBytes = Math.min(options.maxMessageSize || Infinity, MAX_SENT_BYTES);
     this.#nextStreamId = options.dtlsRole === "client" ? 0 : 1;
     this.#beginAt = now + BEGIN_AFTER_MS;
     this.#now = now;
@@ -251,10 +258,8 @@ export class DataChannels {
     this.#now = now;
     const channel = this.#channels.ofLabel(label);
     if (channel === undefined || !channel.open) return false;
-    if (bytes.length > Math.min(this.#options.maxMessageSize || Infinity, MAX_SENT_BYTES)) {
-      return false;
-    }
-    if (!channel.lossy && this.#policy.slowThresholdBps > 0) this.#giveUpOldest(channel);
+    if (bytes.length > this.#maxSentBytes) return false;
+    if (this.#hasThreshold && !channel.lossy) this.#giveUpOldest(channel);
     const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes.length, now);
     if (refused !== undefined) {
       this.#drops.count(refused);
@@ -267,9 +272,8 @@ export class DataChannels {
     const ppid = isText
       ? (empty ? PPID.stringEmpty : PPID.string)
       : (empty ? PPID.binaryEmpty : PPID.binary);
-    const { ordered, maxRetransmits = UNLIMITED, maxLifetimeMs = Infinity } = channel.reliability;
-    const ageMs = channel.lossy ? Math.min(maxLifetimeMs, MAX_LOSSY_AGE_MS) : Infinity;
-    this.#association.send(channel.streamId, ppid, sent, ordered, maxRetransmits, now + ageMs);
+    const { streamId, ordered, maxRetransmits } = channel;
+    this.#association.send(streamId, ppid, sent, ordered, maxRetransmits, now + channel.maxAgeMs);
     return true;
   }
 
@@ -288,7 +292,7 @@ export class DataChannels {
   isBacklogged(waits: boolean, now: number): boolean {
     const channel = this.#channels.ofLabel(CHANNEL_LABELS.reliable);
     if (channel === undefined) return false;
-    const limit = backlogLimit(this.#policy) / (waits ? 2 : 1);
+    const limit = this.#backlogLimit / (waits ? 2 : 1);
     return waitingBytes(channel) >= limit && !isSlowReader(this.#policy, channel.rate, now);
   }
 
@@ -414,12 +418,16 @@ export class DataChannels {
   }
 
   #add(streamId: number, label: string, reliability: DataChannelReliability): Channel {
+    const { ordered, maxRetransmits = UNLIMITED, maxLifetimeMs = Infinity } = reliability;
+    const lossy = isLossy(reliability);
     const channel = {
       // The constant, if it is one: comparing it with itself is a comparison of addresses.
       label: Object.values(CHANNEL_LABELS).find((known) => known === label) ?? label,
       streamId,
-      reliability,
-      lossy: isLossy(reliability),
+      ordered,
+      maxRetransmits,
+      maxAgeMs: lossy ? Math.min(maxLifetimeMs, MAX_LOSSY_AGE_MS) : Infinity,
+      lossy,
       rate: new DrainRate(this.#now),
       open: false,
       waitingMessages: 0,

@@ -76,6 +76,12 @@ export class SctpAssociation {
   /** Of the buffer that packets come in, which is often the same. */
   #view: DataView = NO_VIEW;
   #viewed: Uint8Array = NO_BYTES;
+  /**
+   * The peer's tag, and whether it does without checksums, while the handshake has nothing to say: 0
+   * before, and when somebody has spoken of it again. Then it need not be looked at.
+   */
+  #settledTag = 0;
+  #zeroChecksum = false;
   /** The packet that is being read had a SACK. */
   #hasSack = false;
   /** The heartbeat to be answered. */
@@ -205,7 +211,7 @@ export class SctpAssociation {
   nextWakeAt(): number {
     if (this.#isOver) return this.#abortTag === undefined ? Infinity : -Infinity;
     return Math.min(
-      this.#handshake.dueAt,
+      this.#settledTag === 0 ? this.#handshake.dueAt : Infinity,
       this.#inbound?.sackAt ?? Infinity,
       this.#outbound.timerAt,
       this.#resets?.dueAt ?? Infinity,
@@ -219,10 +225,19 @@ export class SctpAssociation {
    * @returns Its length; 0 if nothing is to be sent now.
    */
   poll(out: Uint8Array, now: number): number {
+    if (this.#isOver) return this.#writeAbort(out);
+    if (this.#settledTag === 0) return this.#pollUnsettled(out, now);
+    const writer = this.#writer;
+    writer.begin(out, this.#options.remotePort, this.#settledTag);
+    this.#writeChunks(writer, now);
+    return writer.isEmpty ? 0 : writer.end(this.#zeroChecksum);
+  }
+
+  /** The same while the handshake may have something to say. */
+  #pollUnsettled(out: Uint8Array, now: number): number {
     const { remotePort } = this.#options;
     const writer = this.#writer;
     const handshake = this.#handshake;
-    if (this.#isOver) return this.#writeAbort(out);
     if (handshake.writeAlone(writer, out, remotePort, now)) return writer.end(false);
     const tag = handshake.offeredTag ?? handshake.peer?.tag;
     if (tag === undefined) return 0;
@@ -230,8 +245,12 @@ export class SctpAssociation {
     handshake.writeBundled(writer, now);
     const isOpening = handshake.offeredTag !== undefined;
     if (!isOpening) this.#writeChunks(writer, now);
-    if (writer.isEmpty) return 0;
-    return writer.end(!isOpening && handshake.peer?.zeroChecksum === true);
+    const zeroChecksum = !isOpening && handshake.peer?.zeroChecksum === true;
+    if (this.isUp && handshake.dueAt === Infinity) {
+      this.#settledTag = tag;
+      this.#zeroChecksum = zeroChecksum;
+    }
+    return writer.isEmpty ? 0 : writer.end(zeroChecksum);
   }
 
   /** Ends with an ABORT, which is the last packet to be polled. Idempotent. */
@@ -341,6 +360,7 @@ export class SctpAssociation {
   }
 
   #receiveInit(view: DataView, tag: number, length: number): void {
+    this.#settledTag = 0;
     const isAlone = nextChunk(view, PACKET_HEADER_BYTES, length) >= length;
     if (!isAlone || tag !== 0) return this.#drops.count("sctp_bad_chunk");
     const size = view.getUint16(PACKET_HEADER_BYTES + 2);
@@ -348,6 +368,7 @@ export class SctpAssociation {
   }
 
   #receiveCookie(cookie: Uint8Array, tag: number, now: number): void {
+    this.#settledTag = 0;
     const outcome = this.#handshake.receiveCookieEcho(cookie, tag, now);
     if (outcome === "restarted") {
       this.#outbound = this.#makeOutbound();

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { type Channel, ChannelTable } from "../../../../lib/transport/sctp/channel_table.ts";
 import { DrainRate } from "../../../../lib/transport/sctp/drain_rate.ts";
+import { UNLIMITED } from "../../../../lib/transport/sctp/outgoing_messages.ts";
 
 function channel(streamId: number, label: string): Channel {
   return {
     streamId,
     label,
-    reliability: { ordered: true },
+    ordered: true,
+    maxRetransmits: UNLIMITED,
+    maxAgeMs: Infinity,
     lossy: false,
     rate: new DrainRate(0),
     open: false,
