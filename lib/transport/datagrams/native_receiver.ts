@@ -69,7 +69,7 @@ export class NativeReceiver {
     return this.#received - before;
   }
 
-  /** How many of those that the last {@linkcode NativeReceiver.receiveTurn} delivered were SACKs. */
+  /** How many SACKs were among what the last {@linkcode NativeReceiver.receiveTurn} delivered. */
   get sacks(): number {
     return this.#sacks;
   }

@@ -15,8 +15,8 @@ import { NAME_WORDS, type SocketAddress } from "./socket_address.ts";
 /** Datagrams, and so messages, that one call sends at most. */
 const SEND_BATCH = 1024;
 /**
- * Datagrams that one call receives at most: of acknowledgements that came together one is opened, so
- * those of a room are to fit.
+ * Datagrams that one call receives at most: of acknowledgements that came together one is opened,
+ * so those of a room are to fit.
  */
 export const RECEIVE_BATCH = 128;
 /**

@@ -77,8 +77,8 @@ export class SctpAssociation {
   #view: DataView = NO_VIEW;
   #viewed: Uint8Array = NO_BYTES;
   /**
-   * The peer's tag, and whether it does without checksums, while the handshake has nothing to say: 0
-   * before, and when somebody has spoken of it again. Then it need not be looked at.
+   * The peer's tag, and whether it does without checksums, while the handshake has nothing to say
+   * and need not be looked at; 0 before, and when the peer has begun again.
    */
   #settledTag = 0;
   #zeroChecksum = false;
