@@ -86,7 +86,8 @@ export class EngineConnection
 
   readonly id: ConnectionId;
 
-  constructor(command: OpenConnection, shared: EngineShared) {
+  /** @param place Which connection of the engine it is: a number that no other has. */
+  constructor(command: OpenConnection, shared: EngineShared, place: number) {
     const { allowPause } = command;
     this.id = command.connection;
     const { id } = this;
@@ -114,6 +115,7 @@ export class EngineConnection
     this.sending = new SendingSide({
       emit,
       sink: this.#transport.rtp,
+      place,
       queuedBytes: () => this.#transport.queuedBytes,
       droppedBytes: () => this.#transport.droppedBytes,
       sendRtcp,

@@ -65,6 +65,8 @@ export class EngineConnections {
   readonly #dataTurns: DataTurns<EngineConnection>;
   readonly #recorded: RecordedTracks;
   readonly #departures = new Departures();
+  /** Since the start. */
+  #opened = 0;
 
   constructor(world: ConnectionsWorld) {
     this.#world = world;
@@ -187,7 +189,7 @@ export class EngineConnections {
   #open(command: OpenConnection): void {
     const { connection } = command;
     if (this.#connections.has(connection)) return;
-    const opened = new EngineConnection(command, this.#shared);
+    const opened = new EngineConnection(command, this.#shared, this.#opened++);
     this.#connections.set(connection, opened);
     this.#downTracksOf.set(connection, new Set());
   }

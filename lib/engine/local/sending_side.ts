@@ -64,6 +64,8 @@ export interface SendingSideOptions {
   readonly emit: (event: MediaEvent) => void;
   /** Where RTP packets leave, numbered for whoever keeps their history. */
   readonly sink: PacketSink & EstimateWorld["outlet"];
+  /** Of its down-tracks (`PacketReceiver.place`). */
+  readonly place?: number;
   /** Bytes that wait in the socket of a TCP path; negative if it is none. */
   readonly queuedBytes?: () => number;
   /** Bytes of video that were left out of that, in all. */
@@ -147,11 +149,12 @@ export class SendingSide {
     now: number,
   ): void {
     if (this.#sent.has(id)) return;
-    const { sink, random, failed, timed } = this.#options;
+    const { sink, place, random, failed, timed } = this.#options;
     const track = new DownTrack({
       section,
       publisherExtensions: upTrack.extensions,
       sink,
+      place,
       listener: {
         onLayer: (spatial) => this.#layerChanged(id, spatial),
         onTimed: timed,

@@ -53,6 +53,7 @@ const MAX_EXCESS_MS = 600;
  */
 export class DownTrack implements PacketReceiver {
   readonly drops: DropTally = new DropTally();
+  readonly place: number | undefined;
   readonly #section: DownTrackSection;
   readonly #listener: DownTrackListener;
   readonly #isVideo: boolean;
@@ -99,6 +100,7 @@ export class DownTrack implements PacketReceiver {
    */
   constructor(options: DownTrackOptions, former?: DownTrack) {
     this.#section = options.section;
+    this.place = options.place;
     this.#sequence = former === undefined ? new SequenceRewriter() : former.#sequence;
     this.#timestamps = former === undefined ? new TimestampRewriter() : former.#timestamps;
     this.#selection = former === undefined ? new FrameSelection() : former.#selection;
@@ -125,7 +127,7 @@ export class DownTrack implements PacketReceiver {
       options.repairs,
     );
     const condition = this.#condition;
-    const before = former === undefined ? undefined : former.#output;
+    const before = former && former.#output;
     this.#output = new DownTrackOutput(options, extensions, this.#resender, condition, before);
   }
 

@@ -50,6 +50,8 @@ export interface DownTrackOptions {
   /** Header extensions of the publisher's section ({@linkcode UpTrack.extensions}). */
   readonly publisherExtensions: readonly HeaderExtension[];
   readonly sink: PacketSink;
+  /** As {@linkcode PacketReceiver.place}. */
+  readonly place?: number | undefined;
   readonly listener: DownTrackListener;
   readonly target: LayerTarget;
   /** What may be sent again; absent: whatever is asked for. */

@@ -35,6 +35,11 @@ export interface PacketReceiver {
   readonly neededLayers: number;
   /** What it would have if all of it found room (`layer_wish.ts`); absent: what it needs. */
   readonly wish?: number;
+  /**
+   * Where it stands among the receivers of all tracks: the same for those on one connection, and
+   * for no others. Absent: behind all.
+   */
+  readonly place?: number | undefined;
   /** It passes packets on to others, so it gets each before those who do not. */
   readonly passesOn?: boolean;
   /** It is given packets only while the track is among the loudest of that room; absent: always. */

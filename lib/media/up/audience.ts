@@ -7,6 +7,7 @@
 import { readAudioLevel } from "../../wire/header_extensions.ts";
 import type { RtpView } from "../../wire/rtp_view.ts";
 import type { PacketReceiver } from "../packet/forwarding_ports.ts";
+import { placeOf } from "../packet/run_fan_out.ts";
 import { bothWishes, NO_WISH } from "../packet/layer_wish.ts";
 import type { LoudestRooms, RankedAudio } from "./loudest_audio.ts";
 
@@ -18,7 +19,10 @@ export interface AudienceHost {
   onReturn(receivers: readonly PacketReceiver[], now: number): void;
 }
 
-/** Those who pass packets on come first in both lists; each receiver is in each at most once. */
+/**
+ * Those who pass packets on come first in both lists, the others by their places; each receiver is
+ * in each at most once.
+ */
 export class Audience {
   /** All receivers. */
   all: readonly PacketReceiver[] = [];
@@ -156,5 +160,12 @@ function withReceiver(
   list: readonly PacketReceiver[],
   receiver: PacketReceiver,
 ): readonly PacketReceiver[] {
-  return receiver.passesOn === true ? [receiver, ...list] : [...list, receiver];
+  if (receiver.passesOn === true) return [receiver, ...list];
+  const place = placeOf(receiver);
+  let at = list.length;
+  for (; at > 0; at--) {
+    const before = list[at - 1]!;
+    if (before.passesOn === true || placeOf(before) <= place) break;
+  }
+  return list.toSpliced(at, 0, receiver);
 }

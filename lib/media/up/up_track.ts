@@ -27,8 +27,8 @@ import type { LayerSource, PacketReceiver } from "../packet/forwarding_ports.ts"
 import { SLOT_BYTES } from "../layer/packet_cache.ts";
 import type { UpTrackIntervalFigures } from "../layer/interval_figures.ts";
 import type { FanOut, FanOutBatch } from "../packet/fan_out_batch.ts";
-import { PacketRun } from "../packet/packet_run.ts";
 import { changesStream, measure, placeInStream, readPayload } from "../packet/payload_reader.ts";
+import { RunFanOut } from "../packet/run_fan_out.ts";
 import { originalSequence, OSN_BYTES, stageOriginal } from "../layer/rtx_original.ts";
 import { SourcePacket } from "../packet/source_packet.ts";
 import { layerCosts, layerFrameRates, streamBps } from "./layer_costs.ts";
@@ -113,15 +113,14 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
   readonly #tellsFarLoss: boolean;
   /** Rates are measured where the publisher is connected, and told. */
   readonly #isRelayed: boolean;
-  readonly #run = new PacketRun();
+  readonly #fanOut = new RunFanOut();
+  readonly #run = this.#fanOut.run;
   /** For `replay`, which runs while others are being forwarded. */
   #replayed: SourcePacket | undefined;
   /** Packets stored so far, and how many of them have been fanned out. */
   #arrivals = 0;
   #fannedOut = 0;
   readonly #audience: Audience;
-  /** So many of them have the packets that wait. */
-  #served = 0;
   #rttMs = DEFAULT_RTT_MS;
   /** The needed layers as last looked at, and until when that will do. */
   #needed = 0;
@@ -313,9 +312,8 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
     const slot = cache.slotFor(seq);
     const run = this.#run;
     // A packet that waits must not be overwritten by one far ahead; nobody gets half a run.
-    if (run.isFull || this.#served > 0 || cache.arrivalOf(slot) > this.#fannedOut) {
-      this.endRun(now);
-    }
+    const isClosed = run.isFull || this.#fanOut.hasBegun;
+    if (isClosed || cache.arrivalOf(slot) > this.#fannedOut) this.endRun(now);
     const packet = run.next(layer);
     packet.seq = seq;
     packet.slot = slot;
@@ -324,7 +322,7 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
     packet.view.takeOver(view, cache.slotBytes(slot));
     cache.storeStaged(seq, packet.view.length, packet.arrival, now);
     if (!readPayload(packet, this.#descriptorId)) this.drops.count(DROP.malformedPayload);
-    if (changesStream(packet)) this.#fanOut(packet.arrival - 1, now);
+    if (changesStream(packet)) this.#endRun(packet.arrival - 1, now);
     placeInStream(packet);
     measure(packet, !this.#isRelayed, now);
     if (packet.keyFrameStart) layer.keyFrames.keyFrameArrived();
@@ -333,27 +331,31 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
     else if (run.length === 1) this.#batch.add(this);
   }
 
+  get soundBytes(): number {
+    return this.kind === "audio" && this.#run.length > 0 ? this.#run.at(0).view.length : 0;
+  }
+
   beginRun(now: number): void {
-    const downTracks = this.#audience.active;
-    while (this.#served < downTracks.length && downTracks[this.#served]!.passesOn === true) {
-      forwardRun(downTracks[this.#served++]!, this.#run, now);
-    }
+    this.#fanOut.passOn(this.#audience.active, now);
+  }
+
+  nextPlace(): number {
+    return this.#fanOut.nextPlace(this.#audience.active);
+  }
+
+  serveRun(place: number, now: number): void {
+    this.#fanOut.serve(place, now);
   }
 
   endRun(now: number): void {
-    this.#fanOut(this.#arrivals, now);
+    this.#endRun(this.#arrivals, now);
   }
 
   /** Offers what waits, which ends with the packet that came as number `until`. */
-  #fanOut(until: number, now: number): void {
-    const run = this.#run;
-    if (run.length > 0) {
-      const { active: downTracks, isPartial } = this.#audience;
-      if (isPartial) { for (let i = 0; i < run.length; i++) this.drops.count(DROP.notLoudest); }
-      for (let i = this.#served; i < downTracks.length; i++) forwardRun(downTracks[i]!, run, now);
-      run.clear();
-    }
-    this.#served = 0;
+  #endRun(until: number, now: number): void {
+    const { active, isPartial } = this.#audience;
+    for (let i = isPartial ? this.#run.length : 0; i > 0; i--) this.drops.count(DROP.notLoudest);
+    this.#fanOut.finish(active, now);
     this.#fannedOut = until;
   }
 
@@ -587,14 +589,5 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
   #layersChanged(now: number): void {
     this.#condition.layersChanged(this.liveLayers, now);
     for (const downTrack of this.#audience.all) downTrack.layersChanged(now);
-  }
-}
-
-/** A throw is a bug on the way to this receiver: the others get their packets all the same. */
-function forwardRun(receiver: PacketReceiver, run: PacketRun, now: number): void {
-  try {
-    for (let i = 0; i < run.length; i++) receiver.forward(run.at(i), now);
-  } catch (error) {
-    receiver.failed(error);
   }
 }

@@ -52,6 +52,7 @@ async function world(isSource = false) {
       active: () => {},
       held: () => {},
     },
+    0,
   );
   return { platform, connection, events };
 }

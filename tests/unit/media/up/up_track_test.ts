@@ -415,6 +415,20 @@ Deno.test("UpTrack gives packets first to those who pass them on, and to everybo
   assert.deepEqual(order, ["far 1", "far 2", "near 1", "near 2", "far 3", "near 3"]);
 });
 
+Deno.test("UpTrack gives packets to connections in the order of their places, whoever came first", () => {
+  const order: (number | undefined)[] = [];
+  const { up, receive } = audioTrack();
+  for (const place of [4, undefined, 1, 7, 4]) {
+    const forward = () => {
+      order.push(place);
+      return DROP.none;
+    };
+    up.addDownTrack(Object.assign(new Probe(), { place, forward }), 0);
+  }
+  receive(1);
+  assert.deepEqual(order, [1, 4, 4, 7, undefined]);
+});
+
 Deno.test("UpTrack.requestKeyFrame() asks a publisher as often as the throttle of the layer lets it", () => {
   const times = (spatial: 0 | 1 | 2) => {
     const asked: number[] = [];
