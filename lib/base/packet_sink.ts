@@ -59,6 +59,16 @@ export interface StreamPacket {
   readonly sequence: number;
 }
 
+/** What a sink knows of a stream that it seals. */
+export interface SealedStream {
+  /** Who seals it. */
+  readonly owner: object;
+  /** As signed 32 bits. */
+  readonly ssrc: number;
+  /** Its highest number so far, extended. */
+  highest: number;
+}
+
 /** One packet that is written: it begins in the reserved bytes and ends in `source`. */
 export interface WrittenPacket extends StreamPacket {
   /** Video is the first to go where a queue is full. */
@@ -71,6 +81,8 @@ export interface WrittenPacket extends StreamPacket {
   readonly source: Uint8Array;
   readonly sourceAt: number;
   readonly sourceLength: number;
+  /** Kept here by the sink, so that whoever sends the next packet of the stream need not look. */
+  sealing?: SealedStream | undefined;
 }
 
 /** A written packet with what its connection notes of it. */

@@ -47,48 +47,46 @@ const MAX_SEEK_MS = 1000;
 /** Longest that a layer is sent above what bandwidth allows while a key frame is waited for, ms. */
 const MAX_EXCESS_MS = 600;
 
-/**
- * One subscriber's stream of one track: dense sequence numbers, timestamps that never go back,
- * video from key frames only. No clock and no allocation per packet.
- */
+/** One subscriber's stream of one track. No clock and no allocation per packet. */
 export class DownTrack implements PacketReceiver {
-  readonly drops: DropTally = new DropTally();
+  // What each packet asks stands first, in few cache lines.
   readonly place: number | undefined;
-  readonly #section: DownTrackSection;
-  readonly #listener: DownTrackListener;
-  readonly #isVideo: boolean;
-  readonly #resender: Resender;
-  readonly #output: DownTrackOutput;
-  readonly #sequence: SequenceRewriter;
-  readonly #timestamps: TimestampRewriter;
-  readonly #selection: FrameSelection;
-  readonly #opening: StreamOpening;
-  readonly #firstSequence: number;
-  readonly #firstTimestamp: number;
-  #source: LayerSource | undefined;
   readonly #limit: LayerLimit;
-  /** Of it, what may pass of the layer being sent. */
-  #frames: LayerTarget;
-  /** When a layer that is above what is allowed was first only waiting for the lower one. */
-  #excessSince = Infinity;
-  #wanted = NO_LAYER;
-  /** The last layer the listener was told. */
-  #reported = NO_LAYER;
+  #source: LayerSource | undefined;
   /** The layer being sent, and the epoch and codec it was joined with. */
   #current = NO_LAYER;
   #epoch = -1;
-  #clock: RtcpClock | undefined;
-  #clockRate = 90_000;
-  #codec: CodecParameters | undefined;
   /** What `#codec` was chosen for. */
   #sourceCodec: CodecParameters | undefined;
-  /** Takes redundancy of audio away, or puts it on, where the subscriber wants it so. */
-  #form: AudioForm | undefined;
-  #copies: Copies = COPIES.asTheyCome;
   /** The stream was interrupted: it goes on only where it could also start. */
   #resync = true;
-  #maxLagMs = SWITCH_LAG_MS;
+  readonly #sequence: SequenceRewriter;
+  readonly #output: DownTrackOutput;
+  /** Takes redundancy of audio away, or puts it on, where the subscriber wants it so. */
+  #form: AudioForm | undefined;
+  readonly #isVideo: boolean;
+  #codec: CodecParameters | undefined;
+  readonly #timestamps: TimestampRewriter;
+  readonly #selection: FrameSelection;
+  /** The last layer the listener was told. */
+  #reported = NO_LAYER;
+  #wanted = NO_LAYER;
+  /** Of what is allowed, what may pass of the layer being sent. */
+  #frames: LayerTarget;
   #seekAt = Infinity;
+  readonly drops: DropTally = new DropTally();
+  readonly #section: DownTrackSection;
+  readonly #listener: DownTrackListener;
+  readonly #resender: Resender;
+  readonly #opening: StreamOpening;
+  readonly #firstSequence: number;
+  readonly #firstTimestamp: number;
+  /** When a layer that is above what is allowed was first only waiting for the lower one. */
+  #excessSince = Infinity;
+  #clock: RtcpClock | undefined;
+  #clockRate = 90_000;
+  #copies: Copies = COPIES.asTheyCome;
+  #maxLagMs = SWITCH_LAG_MS;
   #rttMs = DEFAULT_RTT_MS;
   #nacksReceived = 0;
   #plisReceived = 0;
@@ -381,7 +379,7 @@ export class DownTrack implements PacketReceiver {
     const out = this.#output.packet;
     out.payloadType = this.#codec!.payloadType;
     out.sequence = seq;
-    out.timestamp = this.#timestamps.forward((packet.view.timestamp - age) >>> 0, now);
+    out.timestamp = this.#timestamps.forward((packet.view.timestamp - age) >>> 0, now) | 0;
     // What has redundancy is not asked for again: it takes the place of retransmission.
     const reason = this.#output.send(packet, this.#form === undefined, now);
     return reason === DROP.none ? reason : this.drops.count(reason);
@@ -402,7 +400,7 @@ export class DownTrack implements PacketReceiver {
     const out = this.#output.packet;
     out.payloadType = payloadType;
     out.sequence = this.#sequence.insert(this.#firstSequence);
-    out.timestamp = this.#timestamps.insert(this.#firstTimestamp, clockRate, now);
+    out.timestamp = this.#timestamps.insert(this.#firstTimestamp, clockRate, now) | 0;
   }
 
   /** Nothing follows for now: audio that was flowing ends in silence. */

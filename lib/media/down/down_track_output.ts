@@ -41,25 +41,30 @@ const SHARE_MS = 500;
  * for it; counters are totals since start.
  */
 export class DownTrackOutput implements PacedTrack {
+  // What each packet asks stands first, in few cache lines.
   /** What is sent next; the down-track fills it. */
   readonly packet: OutgoingPacket = new OutgoingPacket();
+  /** How long the subscriber is to wait with pictures; absent: that is its business. */
+  readonly #delay: PlayoutDelay | undefined;
+  #newest = -1;
+  /** Of the newest packet: its timestamp, and whether a frame ends with it. */
+  lastTimestamp = 0;
+  endsFrame = false;
+  readonly #resender: Resender;
+  /** Where bursts wait; absent for audio. */
+  readonly #pacer: Pacer | undefined;
+  readonly #sink: PacketSink;
+  readonly #extensions: ExtensionMap;
+  /** Makes repair packets of what leaves, where the subscriber takes them. */
+  readonly fec: FecSender | undefined;
   packets = 0;
   bytes = 0;
   /** Payload bytes, as sender reports count them (RFC 3550 §6.4.1). */
   octets = 0;
-  /** Of the newest packet: its timestamp, and whether a frame ends with it. */
-  lastTimestamp = 0;
-  endsFrame = false;
-  #newest = -1;
   /** The highest number that left, extended. */
   #highest = -1;
-  readonly #sink: PacketSink;
-  readonly #extensions: ExtensionMap;
-  readonly #resender: Resender;
   readonly #condition: DownTrackCondition;
   readonly #kind: PacketKind;
-  /** How long the subscriber is to wait with pictures; absent: that is its business. */
-  readonly #delay: PlayoutDelay | undefined;
   readonly #onlyRepairs: boolean;
   /** Packets, and those missed of them, when their share was taken last, and when that was. */
   #packetsBefore = 0;
@@ -69,10 +74,6 @@ export class DownTrackOutput implements PacedTrack {
   readonly #isTold: boolean;
   /** What it tells not to have arrived. */
   readonly #losses: ToldLosses | undefined;
-  /** Where bursts wait; absent for audio. */
-  readonly #pacer: Pacer | undefined;
-  /** Makes repair packets of what leaves, where the subscriber takes them. */
-  readonly fec: FecSender | undefined;
   /** What follows audio that is cut off. */
   readonly silence = new SilenceFrames();
   /** Whose packets leave; without it none that waits does. */

@@ -121,7 +121,7 @@ export class ResendHistory {
     const words = this.#words;
     const word = entry * WORDS;
     const form = words[word + FORM]!;
-    into.timestamp = words[word + TIMESTAMP]! >>> 0;
+    into.timestamp = words[word + TIMESTAMP]!;
     into.pictureId = words[word + PICTURE_ID]!;
     into.activeTargets = words[word + ACTIVE_TARGETS]!;
     into.playoutDelay = words[word + PLAYOUT_DELAY]!;
@@ -157,8 +157,9 @@ export class ResendHistory {
     return this.#words[entry * WORDS + FORM]! & 0xff;
   }
 
+  /** As signed 32 bits. */
   timestamp(entry: number): number {
-    return this.#words[entry * WORDS + TIMESTAMP]! >>> 0;
+    return this.#words[entry * WORDS + TIMESTAMP]!;
   }
 
   playoutDelay(entry: number): number {

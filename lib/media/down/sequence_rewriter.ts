@@ -20,13 +20,15 @@ const FIRST_CYCLE = 0x1_0000;
  * number is left out but where the source itself has a hole.
  */
 export class SequenceRewriter {
-  /** Outgoing number by source number; -1 for one that was left out. */
-  readonly #out = new Float64Array(WINDOW);
   #started = false;
   #first = 0;
   #highest = -1;
   #offset = 0;
   #lastOut = -1;
+  /** From here on outgoing numbers are `#offset` less, and not noted: most sources leave it so. */
+  #plainFrom = 0;
+  /** Outgoing number by source number below that; -1 for one that was left out. */
+  readonly #out = new Float64Array(WINDOW);
 
   /** Highest number sent, or -1. */
   get lastOut(): number {
@@ -47,7 +49,7 @@ export class SequenceRewriter {
   switchTo(seq: number): void {
     this.#offset = this.#started ? seq - (this.#lastOut + 1) : 0;
     this.#started = true;
-    this.#first = seq;
+    this.#first = this.#plainFrom = seq;
     this.#highest = seq - 1;
   }
 
@@ -58,15 +60,12 @@ export class SequenceRewriter {
 
   /** The outgoing number of a packet that is sent, or -1 if `seq` was left out. */
   forward(seq: number): number {
-    if (seq <= this.#highest) {
-      const out = this.#out[seq & MASK]!;
-      if (out > this.#lastOut) this.#lastOut = out;
-      return out;
-    }
-    this.#advance(seq);
-    const out = seq - this.#offset;
-    this.#out[seq & MASK] = out;
-    this.#lastOut = out;
+    const out = seq >= this.#plainFrom ? seq - this.#offset : this.#out[seq & MASK]!;
+    if (seq > this.#highest) {
+      // A number is kept free for each source number that is missing below it.
+      this.#highest = seq;
+      this.#lastOut = out;
+    } else if (out > this.#lastOut) this.#lastOut = out;
     return out;
   }
 
@@ -78,8 +77,10 @@ export class SequenceRewriter {
    */
   drop(seq: number): number {
     if (seq <= this.#highest) return this.forward(seq);
-    this.#advance(seq);
+    this.#noteBelow(seq);
     this.#out[seq & MASK] = -1;
+    this.#plainFrom = seq + 1;
+    this.#highest = seq;
     this.#offset++;
     return -1;
   }
@@ -90,6 +91,8 @@ export class SequenceRewriter {
    * @param first The number if it is the first of all, 16 bits.
    */
   insert(first: number): number {
+    this.#noteBelow(this.#highest + 1);
+    this.#plainFrom = this.#highest + 1;
     this.#lastOut = this.#started ? this.#lastOut + 1 : FIRST_CYCLE + first;
     this.#started = true;
     this.#offset--;
@@ -109,11 +112,10 @@ export class SequenceRewriter {
     this.#first = this.#highest + 1;
   }
 
-  /** Keeps a number free for each source number that is missing below `seq`. */
-  #advance(seq: number): void {
-    for (let s = Math.max(this.#highest + 1, seq - WINDOW + 1); s < seq; s++) {
+  /** Notes what is not yet, as the offset is about to change: a free number for what is missing. */
+  #noteBelow(seq: number): void {
+    for (let s = Math.max(this.#plainFrom, seq - WINDOW + 1); s < seq; s++) {
       this.#out[s & MASK] = s - this.#offset;
     }
-    this.#highest = seq;
   }
 }

@@ -23,13 +23,14 @@ export const UNMUTE_LAG_MS = 200;
  */
 export class TimestampRewriter {
   #started = false;
+  // As signed 32 bits, of which V8 makes no object.
   #offset = 0;
   #last = 0;
   #lastAt = 0;
 
   /** What is subtracted from a source timestamp, modulo 2^32. */
   get offset(): number {
-    return this.#offset;
+    return this.#offset >>> 0;
   }
 
   /** Whether anything was sent yet. */
@@ -55,7 +56,7 @@ export class TimestampRewriter {
     if (!this.#started) {
       this.#started = true;
       this.#offset = 0;
-      this.#last = (timestamp - 1) >>> 0;
+      this.#last = (timestamp - 1) | 0;
       this.#lastAt = now;
       return;
     }
@@ -73,8 +74,8 @@ export class TimestampRewriter {
     }
     // After more than half the range (6 h of video) "later" cannot be told from "earlier".
     if (passed < 0x7fff_ffff && ((out - this.#last) | 0) <= 0) out = (this.#last + 1) >>> 0;
-    this.#offset = (timestamp - out) >>> 0;
-    this.#last = (out - 1) >>> 0;
+    this.#offset = (timestamp - out) | 0;
+    this.#last = (out - 1) | 0;
   }
 
   /**
@@ -83,10 +84,10 @@ export class TimestampRewriter {
    * @param first The timestamp if it is the first of all.
    */
   insert(first: number, clockRate: number, now: number): number {
-    this.#last = this.#started ? (this.#last + this.#passed(clockRate, now)) >>> 0 : first;
+    this.#last = (this.#started ? this.#last + this.#passed(clockRate, now) : first) | 0;
     this.#started = true;
     this.#lastAt = now;
-    return this.#last;
+    return this.#last >>> 0;
   }
 
   #passed(clockRate: number, now: number): number {
@@ -95,11 +96,11 @@ export class TimestampRewriter {
 
   /** The outgoing timestamp of a packet of the current source. */
   forward(timestamp: number, now: number): number {
-    const out = (timestamp - this.#offset) >>> 0;
+    const out = (timestamp - this.#offset) | 0;
     if (((out - this.#last) | 0) > 0) {
       this.#last = out;
       this.#lastAt = now;
     }
-    return out;
+    return out >>> 0;
   }
 }

@@ -3,7 +3,12 @@
  *
  * @module
  */
-import { type NumberedPacket, PACKET_KIND, type PacketKind } from "../../base/packet_sink.ts";
+import {
+  type NumberedPacket,
+  PACKET_KIND,
+  type PacketKind,
+  type SealedStream,
+} from "../../base/packet_sink.ts";
 
 const NO_SOURCE = new Uint8Array(0);
 
@@ -16,6 +21,7 @@ export class OutgoingPacket implements NumberedPacket {
   payloadType = 0;
   /** Extended; the low 16 bits are written. */
   sequence = 0;
+  /** As signed 32 bits: V8 makes an object of what is above them. */
   timestamp = 0;
   ssrc = 0;
   /** Write no payload: the packet only fills its number. */
@@ -48,6 +54,8 @@ export class OutgoingPacket implements NumberedPacket {
   // The rest is set by `writePacket`.
   headerLength = 0;
   written = 0;
+  /** The sink's own. */
+  sealing: SealedStream | undefined = undefined;
   source: Uint8Array = NO_SOURCE;
   sourceAt = 0;
   sourceLength = 0;

@@ -11,7 +11,7 @@
  * @module
  */
 import type { DropSink } from "../../base/drop_counters.ts";
-import type { WrittenPacket } from "../../base/packet_sink.ts";
+import type { SealedStream, WrittenPacket } from "../../base/packet_sink.ts";
 import { readInt32, readUint32 } from "../../wire/big_endian.ts";
 import { RtpView } from "../../wire/rtp_view.ts";
 import { extendSeq, type ExtSeq } from "../../wire/seq.ts";
@@ -46,12 +46,6 @@ interface ReceivedSource {
   heardAt: number;
 }
 
-/** An SSRC we send. */
-interface SentSource {
-  /** Highest extended sequence number so far. */
-  highest: ExtSeq;
-}
-
 export interface SrtpSessionOptions {
   readonly parameters: SrtpParameters;
   readonly drops: DropSink<TransportDrop>;
@@ -74,10 +68,7 @@ export class SrtpSession {
   // By SSRC as signed 32 bits: numbers that V8 looks up without making an object.
   readonly #rtpSources = new Map<number, ReceivedSource>();
   readonly #rtcpSources = new Map<number, ReceivedSource>();
-  readonly #sent = new Map<number, SentSource>();
-  /** The one that was sealed last, and its SSRC: packets come in runs. */
-  #sealed: SentSource | undefined;
-  #sealedSsrc = 0;
+  readonly #sent = new Map<number, SealedStream>();
   #rtcpIndex = 0;
   #heard = 0;
   #isClosed = false;
@@ -113,7 +104,7 @@ export class SrtpSession {
     const headerLength = CLEAR.payloadOffset;
     const ssrc = CLEAR.ssrc | 0;
     const seq = CLEAR.sequenceNumber;
-    const index = this.#indexToSeal(ssrc, seq);
+    const index = this.#indexToSeal(this.#streamOf(ssrc, seq), seq);
     if (index < 0) return 0;
     const sealed = this.#sealer.sealRtp(bytes, length, headerLength, ssrc, rocOf(index), seq);
     return sealed === 0 ? this.#drop("srtp_cannot_seal") : sealed;
@@ -135,7 +126,11 @@ export class SrtpSession {
     ) return this.#drop("srtp_cannot_seal");
     const ssrc = packet.ssrc | 0;
     const seq = packet.sequence & 0xffff;
-    const index = this.#indexToSeal(ssrc, seq);
+    let stream = packet.sealing;
+    if (stream === undefined || stream.ssrc !== ssrc || stream.owner !== this) {
+      stream = packet.sealing = this.#streamOf(ssrc, seq);
+    }
+    const index = this.#indexToSeal(stream, seq);
     if (index < 0) return 0;
     const sealed = this.#sealer.sealRtpFrom(
       out,
@@ -221,24 +216,23 @@ export class SrtpSession {
     this.#opener.close();
   }
 
+  /** What is known of a stream that we send, which begins with number `seq` if it is new. */
+  #streamOf(ssrc: number, seq: number): SealedStream {
+    const known = this.#sent.get(ssrc);
+    if (known !== undefined) return known;
+    const begun = { owner: this, ssrc, highest: seq };
+    this.#sent.set(ssrc, begun);
+    return begun;
+  }
+
   /** The packet's 48-bit index, or -1 (counted) if there is none left. */
-  #indexToSeal(ssrc: number, seq: number): number {
-    let source = this.#sealed;
-    if (source === undefined || ssrc !== this.#sealedSsrc) {
-      source = this.#sent.get(ssrc);
-      if (source === undefined) {
-        this.#sent.set(ssrc, { highest: seq as ExtSeq });
-        return seq;
-      }
-      this.#sealed = source;
-      this.#sealedSsrc = ssrc;
-    }
-    const index = extendSeq(seq, source.highest);
+  #indexToSeal(stream: SealedStream, seq: number): number {
+    const index = extendSeq(seq, stream.highest as ExtSeq);
     if (index < 0 || index >= RTP_INDEX_LIMIT) {
       this.#drops.count("srtp_cannot_seal");
       return -1;
     }
-    if (index > source.highest) source.highest = index;
+    if (index > stream.highest) stream.highest = index;
     return index;
   }
 

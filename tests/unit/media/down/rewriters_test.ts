@@ -61,6 +61,38 @@ Deno.test("SequenceRewriter uses each number once and leaves none out, in random
   }
 });
 
+Deno.test("SequenceRewriter gives a late packet the number of its time, whatever came since", () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const random = new SeededRandom(seed);
+    const rewriter = new SequenceRewriter();
+    // What each source number is to be, worked out in order; -1 for what is left out.
+    const planned: number[] = [];
+    const missing: number[] = [];
+    rewriter.switchTo(70_000);
+    let next = 70_000;
+    let endsInHole = false;
+    for (let i = 0; i < 400; i++) {
+      const kind = random.below(10);
+      if (kind === 0) {
+        if (endsInHole || !rewriter.isDense) continue;
+        assert.equal(rewriter.insert(0), next++, `seed ${seed}`);
+        continue;
+      }
+      const seq = 70_000 + planned.length;
+      endsInHole = kind < 4;
+      if (kind < 4) missing.push(seq);
+      else if (kind < 6) assert.equal(rewriter.drop(seq), -1);
+      else assert.equal(rewriter.forward(seq), next, `seed ${seed}, ${seq}`);
+      planned.push(kind < 4 || kind >= 6 ? next++ : -1);
+      // Missing ones below the highest have their number; those behind it have none yet.
+      if (kind >= 4 && missing.length > 0 && random.chance(0.5)) {
+        const late = missing.splice(random.below(missing.length), 1)[0]!;
+        assert.equal(rewriter.forward(late), planned[late - 70_000], `seed ${seed}, late ${late}`);
+      }
+    }
+  }
+});
+
 function clockAt(ntpMs: number, rtpTimestamp: number): RtcpClock {
   const clock = new RtcpClock();
   const fraction = Math.round(((ntpMs % 1000) / 1000) * 2 ** 32);

@@ -238,6 +238,31 @@ for (const each of CASES) {
     from.close();
   });
 
+  Deno.test(`SrtpSession.protectWritten() goes by no packet's note of another stream, ${each.title}`, () => {
+    const [ours, others] = [each.parameters(), each.parameters()];
+    const [mine, theirs] = [each.session(ours), each.session(others)];
+    const [alone, theirAlone] = [each.session(ours), each.session(others)];
+    const source = new SeededRandom(4).bytes(100);
+    const first = rtp(65_530, { size: 0 });
+    // One object for two streams and two peers, over the roll-over of the one.
+    const shared = { ...writtenPacket(first.bytes, first.length, source, 0, 40) };
+    for (let i = 0; i < 40; i++) {
+      const isOther = i % 3 === 1;
+      const { bytes, length } = rtp((65_530 + i) & 0xffff, { size: 0 });
+      if (isOther) bytes[11]! ^= 1;
+      const [session, control] = i % 4 === 2 ? [theirs, theirAlone] : [mine, alone];
+      const packet = writtenPacket(bytes, length, source, 0, 40);
+      const wanted = new Uint8Array(100);
+      const got = new Uint8Array(100);
+      wanted.set(bytes.subarray(0, length));
+      got.set(bytes.subarray(0, length));
+      Object.assign(shared, { ...packet });
+      assert.equal(session.protectWritten(got, shared), control.protectWritten(wanted, packet));
+      assert.deepEqual(got, wanted, `packet ${i}`);
+    }
+    for (const session of [mine, theirs, alone, theirAlone]) session.close();
+  });
+
   Deno.test(`SrtpSession counts what comes after close() as dropped, ${each.title}`, () => {
     const { sender, receiver, drops } = each.pair();
     const { bytes, length } = rtp(1);
