@@ -8,15 +8,32 @@ import { AllocatedTrack, Allocation, LEVELS } from "../../lib/bandwidth/allocati
 import { SENT } from "../../lib/bandwidth/sent_packets.ts";
 import type { MediaFlow, Source } from "./media_flow.ts";
 
+/** What a camera's encoder makes. */
+export interface Encoding {
+  /** Bits per second of each layer. */
+  readonly layerBps: readonly number[];
+  /** Share of a layer's rate up to each temporal layer… */
+  readonly temporalShare: readonly number[];
+  /** …and the size of a frame of each, in frames of mean size. */
+  readonly frameSize: readonly number[];
+}
+
 /** Layers as LiveKit's clients send them: 180, 360 and 720 lines. */
-const LAYER_BPS = [160_000, 450_000, 1_700_000] as const;
-/** Share of a layer's rate up to each temporal layer. */
-const TEMPORAL_SHARE = [0.5, 0.7, 1] as const;
-/** Temporal layer of each frame, its size in frames of mean size… */
+const LINES_720: Encoding = {
+  layerBps: [160_000, 450_000, 1_700_000],
+  temporalShare: [0.5, 0.7, 1],
+  frameSize: [2, 0.8, 0.6],
+};
+/** As they were measured of Chromium's VP8: 135, 270 and 540 lines. */
+export const LINES_540: Encoding = {
+  layerBps: [160_000, 375_000, 1_600_000],
+  temporalShare: [0.4, 0.6, 1],
+  frameSize: [1.6, 0.8, 0.8],
+};
+/** Temporal layer of each frame. */
 const PATTERN = [0, 2, 1, 2] as const;
-const FRAME_SIZE = [2, 0.8, 0.6] as const;
 const KEY_FRAME_SIZE = 6;
-/** …up to each temporal layer, of all frames. */
+/** Of all frames, up to each temporal layer. */
 const FRAME_SHARE = [0.25, 0.5, 1] as const;
 const FPS = 30;
 const PACKET_BYTES = 1_100;
@@ -53,6 +70,8 @@ export interface LayeredOptions {
   readonly chance: () => number;
   /** All publishers send key frames at once, so often, ms. */
   readonly keyFramesEveryMs?: number;
+  /** Absent: as LiveKit's clients send 720 lines. */
+  readonly encoding?: Encoding;
   /** Frames a second of each track; 30 if absent. */
   readonly fps?: number;
   /** Publishers send a frame at so many times its layer's rate; `Infinity`: at once. */
@@ -79,6 +98,7 @@ export class LayeredSource implements Source {
   readonly firstSeenAt: number[];
   readonly allocation = new Allocation(true);
   readonly #options: LayeredOptions;
+  readonly #encoding: Encoding;
   readonly #tracks: Track[];
   readonly #levels: number[];
   readonly #frameMs: number;
@@ -89,7 +109,8 @@ export class LayeredSource implements Source {
 
   constructor(options: LayeredOptions) {
     this.#options = options;
-    const { fps = FPS } = options;
+    const { fps = FPS, encoding = LINES_720 } = options;
+    this.#encoding = encoding;
     this.#frameMs = Math.floor(1_000 / fps);
     this.#keyFramesAt = options.keyFramesEveryMs ?? Infinity;
     this.#levels = Array.from({ length: options.tracks }, () => NOTHING);
@@ -97,9 +118,9 @@ export class LayeredSource implements Source {
     this.#tracks = this.#levels.map(() => {
       const allocated = new AllocatedTrack();
       for (let level = 0; level < LEVELS; level++) {
-        const share = TEMPORAL_SHARE[level & 3];
+        const share = encoding.temporalShare[level & 3];
         if (share === undefined) continue;
-        allocated.costBps[level] = LAYER_BPS[level >> 2]! * share;
+        allocated.costBps[level] = encoding.layerBps[level >> 2]! * share;
         allocated.frameRates[level] = fps * FRAME_SHARE[level & 3]!;
       }
       this.allocation.add(allocated);
@@ -202,12 +223,14 @@ export class LayeredSource implements Source {
       if (track.spatial >= 0) track.left = this.#frameBytes(track, KEY_FRAME_SIZE);
     }
     if (track.spatial < 0) return;
-    const bps = LAYER_BPS[track.spatial]!;
+    const bps = this.#encoding.layerBps[track.spatial]!;
     if (isKeyTime) track.left += this.#frameBytes(track, KEY_FRAME_SIZE);
     if (now >= track.frameAt) {
       track.frameAt = now + this.#frameMs;
       const temporal = PATTERN[track.frame++ % PATTERN.length]!;
-      if (temporal <= (level & 3)) track.left += this.#frameBytes(track, FRAME_SIZE[temporal]!);
+      if (temporal <= (level & 3)) {
+        track.left += this.#frameBytes(track, this.#encoding.frameSize[temporal]!);
+      }
     }
     const { pace = PACE } = this.#options;
     track.budget = pace === Infinity
@@ -222,7 +245,7 @@ export class LayeredSource implements Source {
   }
 
   #frameBytes(track: Track, size: number): number {
-    const mean = LAYER_BPS[track.spatial]! * this.#frameMs / 8_000;
+    const mean = this.#encoding.layerBps[track.spatial]! * this.#frameMs / 8_000;
     return mean * size * (0.9 + 0.2 * this.#options.chance());
   }
 }

@@ -15,7 +15,7 @@ export const LEVELS = 12;
 export const PAUSED = -1;
 
 /** A larger picture with fewer frames a second than this jerks, unless its camera has no more. */
-const SMOOTH_FPS = 12;
+const SMOOTH_FPS = 7;
 /** A frame rate is reached from this part of it on, as the frames themselves are chosen… */
 const REACHED_FPS = 0.9;
 /** …and what was reached is while it is no less than this part of that: cameras sway. */
@@ -175,6 +175,15 @@ export function costOf(track: AllocatedTrack, level: number): number {
 /** Whether the next step of `track` is to more frames of its lowest layer. */
 export function isSmooth(track: AllocatedTrack): boolean {
   return track.level !== PAUSED && above(track) < TEMPORAL_STEPS;
+}
+
+/** Whether the next step of `track` is to a larger picture at fewer than all of its frames. */
+export function isPartial(track: AllocatedTrack): boolean {
+  const next = above(track);
+  const size = Math.floor(next / TEMPORAL_STEPS);
+  if (track.level === PAUSED || size <= Math.floor(track.level / TEMPORAL_STEPS)) return false;
+  const more = (1 << (TEMPORAL_STEPS - 1 - next % TEMPORAL_STEPS)) - 1;
+  return ((track.usable >>> (next + 1)) & more) !== 0;
 }
 
 /**

@@ -25,6 +25,7 @@ import {
   HIGHEST,
   highest,
   isFreeing,
+  isPartial,
   isSmooth,
   LEVELS,
   lowest,
@@ -69,6 +70,8 @@ const TAKEN_SEEN_MS = 10_000;
 const CLEARLY = 1.3;
 /** More frames of a lowest layer, below this part of what was too much, do not wait with it. */
 const FAR = 0.5;
+/** Nor does a larger picture at fewer than all frames, below this part of it, room included. */
+const FEWER = 0.7;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
 /** How slowly what was carried falls to what is sent, ms: rates fall before a layer is gone. */
@@ -116,6 +119,8 @@ export class Allocation {
   #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
+  /** The next step is to a larger picture at fewer than all of its frames. */
+  #isNextPartial = false;
   /** For the next step others have to give back what comes behind it; and so it was at last. */
   #isNextTaken = false;
   #wasNextTaken = false;
@@ -350,15 +355,20 @@ export class Allocation {
     return this.#isFarBelow() || this.nextBps <= this.#freedBps * this.#room;
   }
 
-  /** Whether the next step is to more frames of a lowest layer, far below what was too much. */
+  /** Whether the next step is one that does not wait, far below what was too much. */
   #isFarBelow(): boolean {
-    return this.#isNextSmooth && this.nextBps < this.#failedBps * FAR;
+    return this.nextBps < this.#farBps;
+  }
+
+  /** What is far below what was too much, for steps of the kind of the next one. */
+  get #farBps(): number {
+    return this.#failedBps * (this.#isNextSmooth ? FAR : this.#isNextPartial ? FEWER : 0);
   }
 
   /** Limit of the sum for a raise: who comes first may not try with it what is still held. */
   #mostBps(steadyBps: number, now: number): number {
     if (!this.#isHeld(steadyBps, now)) return Infinity;
-    return Math.max(this.#freedBps, this.#isFarBelow() ? this.#failedBps * FAR : 0);
+    return Math.max(this.#freedBps, this.#isFarBelow() ? this.#farBps : 0);
   }
 
   /** What is sent was not too much so far. */
@@ -488,7 +498,7 @@ export class Allocation {
     const tracks = this.#tracks;
     this.totalBps = this.#sum();
     this.nextBps = this.#manyBps = 0;
-    this.#isNextSmooth = this.#isNextTaken = false;
+    this.#isNextSmooth = this.#isNextPartial = this.#isNextTaken = false;
     let isFound = this.#consider(soonest(tracks, 0, tracks.length, true), 0);
     for (let first = 0; first < tracks.length && !isFound;) {
       const end = endOfRank(tracks, first);
@@ -523,6 +533,7 @@ export class Allocation {
     this.#nextStepBps = stepBps;
     this.#isNextTaken = isFitting && !isWhole;
     this.#isNextSmooth = isSmooth(track) && !this.#isNextTaken;
+    this.#isNextPartial = isPartial(track) && !this.#isNextTaken;
     return isFitting;
   }
 

@@ -9,20 +9,42 @@ const PROVEN_MS = 15_000;
 /** …and of a probe for so long no other sign is asked for, ms. */
 const PROBED_MS = 3_000;
 
+/**
+ * So many times the estimate one burst alone is believed; more has to be seen in two, one so soon
+ * after the other, ms: where a thread or a radio waits, packets that came one by one arrive in one
+ * lump, as on a path that is much wider.
+ */
+const LEAP = 1.3;
+const CONFIRMED_MS = 1_000;
+
 /** One path's; bits per second, `now` in monotonic ms. */
 export class ProvenRate {
   #bps = 0;
   #at = -Infinity;
   #probedBps = 0;
   #probedAt = -Infinity;
+  /** What the newest burst showed, believed or not, and when. */
+  #shownBps = 0;
+  #shownAt = -Infinity;
 
-  /** A probe had carried so much. */
-  probed(bps: number, now: number): void {
+  /**
+   * A burst has shown so much.
+   *
+   * @param estimateBps `Infinity` where it is believed whole.
+   * @returns What of it is believed: so much was carried.
+   */
+  probed(shownBps: number, estimateBps: number, now: number): number {
+    const before = now - this.#shownAt > CONFIRMED_MS ? 0 : this.#shownBps;
+    this.#shownBps = shownBps;
+    this.#shownAt = now;
+    const bps = Math.min(shownBps, Math.max(estimateBps * LEAP, before));
     this.#probedBps = bps;
     this.#probedAt = now;
-    if (bps <= this.#bps) return;
-    this.#bps = bps;
-    this.#at = now;
+    if (bps > this.#bps) {
+      this.#bps = bps;
+      this.#at = now;
+    }
+    return bps;
   }
 
   /** The most that was carried lately, `ackedBps` now. */
@@ -40,6 +62,6 @@ export class ProvenRate {
   }
 
   clear(): void {
-    this.#bps = this.#probedBps = 0;
+    this.#bps = this.#probedBps = this.#shownBps = 0;
   }
 }

@@ -453,12 +453,15 @@ export class SendEstimate {
     result.begin(0);
   }
 
-  #believe(bps: number, now: number): void {
-    this.#carried.probed(bps, now);
-    if (bps > this.#rate.bps && !this.#queue.isGrowing) this.#rate.set(bps, now);
+  #believe(shownBps: number, now: number): void {
+    const rate = this.#rate;
+    const isFirst = this.#limitedBy === "start";
+    const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
+    const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, now);
+    if (bps > rate.bps && !this.#queue.isGrowing) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
-    else if (this.#result.isSaturated && this.#limitedBy === "start") {
-      this.#rate.set(Math.max(bps, Math.min(this.#rate.bps, this.#acked.bps)), now);
+    else if (this.#result.isSaturated && isFirst) {
+      rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
     }
     const isOwn = !this.#queue.isOthers &&
       this.#loss.isOwn(this.#result.lostShare, this.#result.packets);

@@ -118,16 +118,32 @@ Deno.test("SendAllocation gives each video its allowance, and tells what would b
   assert.deepEqual(told, []);
 });
 
+Deno.test("SendAllocation leaves room for sound in what a first burst has shown", () => {
+  for (const [limitedBy, allowed] of [["start", "0/3"], ["none", "1/3"]] as const) {
+    const { allocation, add } = world();
+    const video = add("video", new Track(100_000, 400_000));
+    add("mic", new Track(60_000), "audio", EVERYTHING, []);
+    const estimate = new FakeEstimate();
+    allocation.share(estimate, 0);
+    assert.equal(video.last, "1/3");
+    // Sound is not numbered, so it is no part of what the estimate counts.
+    Object.assign(estimate, { limitedBy, bps: 400_000, mayRaise: false });
+    allocation.share(estimate, 100);
+    assert.equal(video.last, allowed, limitedBy);
+  }
+});
+
 Deno.test("SendAllocation takes no larger picture that jerks, unless its subscriber wants no more frames", () => {
   const { allocation, add } = world();
   const smooth = new Track(100_000, 400_000);
   smooth.temporal = [0.25, 0.5, 1, 1];
+  smooth.fps = 11;
   add("video", smooth);
   const estimate = new FakeEstimate();
   estimate.bps = 300_000;
   allocation.share(estimate, 0);
   assert.equal(smooth.last, "0/3");
-  allocation.setTarget("video" as DownTrackId, { ...EVERYTHING, maxFps: 7 });
+  allocation.setTarget("video" as DownTrackId, { ...EVERYTHING, maxFps: 5 });
   allocation.share(estimate, 100);
   assert.equal(smooth.last, "1/1");
   assert.equal(allocation.isLacking, false);
