@@ -68,10 +68,10 @@ const ROOM_SEEN_MS = 2_000;
 const TAKEN_SEEN_MS = 10_000;
 /** …unless there is so many times of it. */
 const CLEARLY = 1.3;
-/** More frames of a lowest layer, below this part of what was too much, do not wait with it. */
+/** What may be shared out at once, of what was too much… */
 const FAR = 0.5;
-/** Nor does a larger picture at fewer than all frames, below this part of it, room included. */
-const FEWER = 0.7;
+/** …and up to what more frames of a lowest layer, or a larger picture at part of them, do not wait. */
+const BELOW = 0.7;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
 /** How slowly what was carried falls to what is sent, ms: rates fall before a layer is gone. */
@@ -357,18 +357,14 @@ export class Allocation {
 
   /** Whether the next step is one that does not wait, far below what was too much. */
   #isFarBelow(): boolean {
-    return this.nextBps < this.#farBps;
-  }
-
-  /** What is far below what was too much, for steps of the kind of the next one. */
-  get #farBps(): number {
-    return this.#failedBps * (this.#isNextSmooth ? FAR : this.#isNextPartial ? FEWER : 0);
+    const isSuch = this.#isNextSmooth || this.#isNextPartial;
+    return isSuch && this.nextBps < this.#failedBps * BELOW * this.#room;
   }
 
   /** Limit of the sum for a raise: who comes first may not try with it what is still held. */
   #mostBps(steadyBps: number, now: number): number {
     if (!this.#isHeld(steadyBps, now)) return Infinity;
-    return Math.max(this.#freedBps, this.#isFarBelow() ? this.#farBps : 0);
+    return Math.max(this.#freedBps, this.#isFarBelow() ? this.#failedBps * BELOW : 0);
   }
 
   /** What is sent was not too much so far. */

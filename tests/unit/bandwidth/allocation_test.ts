@@ -240,6 +240,17 @@ Deno.test("Allocation tries a larger picture at half its frames although all of 
   assert.equal(track.level, 5);
 });
 
+Deno.test("Allocation gives all frames of a lowest layer although a larger picture's part was too much", () => {
+  const track = camera();
+  const allocation = allocationOf([track]);
+  allocation.allocate(400_000, true, 0);
+  assert.equal(track.level, 5);
+  allocation.allocate(140_000, true, 1_000);
+  assert.equal(track.level, 1);
+  for (let now = 1_100; now < 9_000; now += 100) allocation.allocate(200_000, true, now);
+  assert.equal(track.level, 3);
+});
+
 Deno.test("Allocation serves a shared screen before cameras, but not its high layer", () => {
   const screen = simulcast(400_000, 2_500_000);
   screen.isScreen = true;
