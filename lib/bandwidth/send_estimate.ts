@@ -454,17 +454,14 @@ export class SendEstimate {
   }
 
   #believe(shownBps: number, now: number): void {
-    const rate = this.#rate;
-    const isFirst = this.#limitedBy === "start";
+    const [rate, isFirst] = [this.#rate, this.#limitedBy === "start"];
+    const { lostShare, packets, isSaturated: isFull } = this.#result;
     const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
     const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, now);
     if (bps > rate.bps && !this.#queue.isGrowing) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
-    else if (this.#result.isSaturated && isFirst) {
-      rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
-    }
-    const isOwn = !this.#queue.isOthers &&
-      this.#loss.isOwn(this.#result.lostShare, this.#result.packets);
+    else if (isFull && isFirst) rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
+    const isOwn = !this.#queue.isOthers && this.#loss.isOwn(lostShare, packets);
     if (this.#loss.averageLoss < SMALL_LOSS || isOwn) this.#loss.proven(bps);
   }
 
