@@ -177,12 +177,12 @@ export function isSmooth(track: AllocatedTrack): boolean {
   return track.level !== PAUSED && above(track) < TEMPORAL_STEPS;
 }
 
-/** Whether the next step of `track` is to a larger picture at fewer than all of its frames. */
+/** Whether the next step of `track` is from a lowest layer to part of a larger one's frames. */
 export function isPartial(track: AllocatedTrack): boolean {
   const next = above(track);
-  const size = Math.floor(next / TEMPORAL_STEPS);
-  if (track.level === PAUSED || size <= Math.floor(track.level / TEMPORAL_STEPS)) return false;
-  const more = (1 << (TEMPORAL_STEPS - 1 - next % TEMPORAL_STEPS)) - 1;
+  const isLarger = track.level >= 0 && track.level < TEMPORAL_STEPS && next >= TEMPORAL_STEPS;
+  if (!isLarger || next >= 2 * TEMPORAL_STEPS) return false;
+  const more = (1 << (2 * TEMPORAL_STEPS - 1 - next)) - 1;
   return ((track.usable >>> (next + 1)) & more) !== 0;
 }
 

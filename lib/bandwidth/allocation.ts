@@ -119,7 +119,7 @@ export class Allocation {
   #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
   #isNextSmooth = false;
-  /** The next step is to a larger picture at fewer than all of its frames. */
+  /** The next step is from a lowest layer to part of a larger one's frames. */
   #isNextPartial = false;
   /** For the next step others have to give back what comes behind it; and so it was at last. */
   #isNextTaken = false;
