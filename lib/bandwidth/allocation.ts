@@ -70,7 +70,7 @@ const TAKEN_SEEN_MS = 10_000;
 const CLEARLY = 1.3;
 /** What may be shared out at once, of what was too much… */
 const FAR = 0.5;
-/** …and up to what more frames of a lowest layer, or a larger picture at part of them, do not wait. */
+/** …and up to where more frames of a lowest layer, or part of a larger one, do not wait. */
 const BELOW = 0.7;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
