@@ -13,6 +13,7 @@ export const PARTS = [
   "forwarding",
   "workers",
   "storm",
+  "flood",
   "joins",
   "control",
   "rooms",

@@ -15,6 +15,7 @@ import { type JoinCostRow, measureJoinCost } from "./control/join_cost.ts";
 import { measureJoins } from "./control/join_to_frame.ts";
 import { measureRoomGrowth } from "./control/room_growth.ts";
 import { measureStorm } from "./control/storm.ts";
+import { measureDataFlood } from "./control/data_flood.ts";
 import type { LoadCalls } from "./forwarding/forwarding_calls.ts";
 import { measureTable, SFUS } from "./forwarding/forwarding_table.ts";
 import { SCENARIOS } from "./forwarding/scenarios.ts";
@@ -199,6 +200,10 @@ const PART_FUNCTIONS: Readonly<Record<Part, () => Promise<void>>> = {
   storm: async () => {
     report.storm = await measureStorm();
     tables.printStorm(report.storm);
+  },
+  flood: async () => {
+    report.flood = await measureDataFlood();
+    tables.printFlood(report.flood);
   },
   joins: measureJoinCosts,
   control: async () => {

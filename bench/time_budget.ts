@@ -5,7 +5,7 @@
  */
 
 /** All of it, ms: what is not measured by then is left out, and the report says so. */
-export const TOTAL_MS = 820_000;
+export const TOTAL_MS = 865_000;
 /** One line of the table of loads, ms, beside all that; those who idle take longer. */
 export const LOAD_MS = 50_000;
 /** One line of the forwarding table, ms; only a thousand handshakes come near. */
@@ -16,6 +16,7 @@ export const MIN_LINE_MS = 15_000;
 export const RESERVE_MS: Readonly<Record<string, number>> = {
   workers: 50_000,
   storm: 30_000,
+  flood: 45_000,
   joins: 60_000,
   control: 55_000,
   rooms: 90_000,

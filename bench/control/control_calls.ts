@@ -5,6 +5,7 @@
  * @module
  */
 import type { Nothing } from "../bench_child.ts";
+import type { Percentiles } from "../load/latency_histogram.ts";
 import type { ServerAccess } from "../real_loads/loads_calls.ts";
 
 /** A server in a process of its own. */
@@ -15,6 +16,11 @@ export interface ServerCalls {
   usage(options: { collect: boolean }): Promise<Usage>;
   /** Datagrams that came faster than the server read them, since the start. */
   unread(options: Nothing): Promise<{ kernelDrops: number }>;
+  /**
+   * The main thread's turns since the call before, as a timer of one millisecond sees them: what it
+   * comes late, ms, with whatever else has the core meanwhile.
+   */
+  turns(options: Nothing): Promise<Percentiles>;
 }
 
 /** CPU time since the start and memory now. */
@@ -111,4 +117,35 @@ export interface RoomCost {
   readonly leaveMicros: number;
   /** A subscriber's offer with another track, and its answer once it has been read. */
   readonly offerMicros: number;
+}
+
+/** The clients of a flood. */
+export interface FloodCalls {
+  /** Everybody joins, and all of it is sent and read, unless `limitMs` are over. */
+  flood(options: FloodOptions): Promise<FloodFigures>;
+}
+
+/** How much of it. */
+export interface FloodOptions {
+  readonly server: ServerAccess;
+  readonly room: string;
+  /** Tiny reliable messages, and within how long they are written as far as there is room. */
+  readonly count: number;
+  readonly overMs: number;
+  /** Before it, with nothing but the few messages of somebody else. */
+  readonly quietMs: number;
+  readonly limitMs: number;
+}
+
+/** What its reader saw. */
+export interface FloodFigures {
+  readonly sent: number;
+  readonly arrived: number;
+  /** From the first one written to the last one that came. */
+  readonly wallMs: number;
+  /** How long messages of somebody else were under way to the same reader, before and during it. */
+  readonly quietTalk: Percentiles;
+  readonly talk: Percentiles;
+  /** Of somebody else, in all. */
+  readonly written: number;
 }

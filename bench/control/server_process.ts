@@ -15,10 +15,25 @@ import {
 } from "../../tests/support/process/roomwire_process.ts";
 import { answerCalls } from "../bench_child.ts";
 import { kernelDrops } from "../kernel_drops.ts";
+import { LatencyHistogram } from "../load/latency_histogram.ts";
 import type { ServerAccess } from "../real_loads/loads_calls.ts";
 import type { ServerCalls } from "./control_calls.ts";
 
 const LOOPBACK = "127.0.0.1";
+const TURN_TIMER_MS = 1;
+
+/** How late the main thread's timer was; it runs from the first question on. */
+const turns = new LatencyHistogram();
+let turnTimer: ReturnType<typeof setInterval> | undefined;
+
+function watchTurns(): void {
+  let dueAt = performance.now() + TURN_TIMER_MS;
+  turnTimer ??= setInterval(() => {
+    const now = performance.now();
+    turns.add((now - dueAt) * 1000);
+    dueAt = now + TURN_TIMER_MS;
+  }, TURN_TIMER_MS);
+}
 
 async function listen(): Promise<ServerAccess> {
   const config = parseConfig({
@@ -55,4 +70,10 @@ await answerCalls<ServerCalls>({
   },
   // Looking through the descriptors is work, which is not to count as the server's.
   unread: () => Promise.resolve({ kernelDrops: kernelDrops() }),
+  turns: () => {
+    const seen = turns.percentiles();
+    turns.clear();
+    watchTurns();
+    return Promise.resolve(seen);
+  },
 });

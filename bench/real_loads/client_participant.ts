@@ -39,6 +39,7 @@ import type { SentLog } from "../load/sent_log.ts";
 import { type ConnectionParts, LoadConnection } from "./client_connection.ts";
 import { type LoadSection, readSentSection, writeLoadOffer } from "./client_offer.ts";
 import type { ProfileName } from "./client_profiles.ts";
+import type { LoadCounts } from "./load_counts.ts";
 import type { LoadLayer, LoadTrack } from "./load_scenarios.ts";
 import type { ServerAccess, Signalling } from "./loads_calls.ts";
 
@@ -74,6 +75,8 @@ export interface SharedParts extends
   readonly sockets: ClientSockets;
   /** By the sid of a published track: when its packets left; `null` if it has layers. */
   readonly published: Map<string, SentLog | null>;
+  /** Where a message with so many bytes of payload is counted, if not with everything else. */
+  readonly countsOf?: (payloadBytes: number) => LoadCounts;
 }
 
 /** One participant. `poll` sends everything that is due but media. */
@@ -242,7 +245,7 @@ export class LoadParticipant {
     if (value.case !== "user") return;
     const { payload } = value.value;
     const sentAt = new DataView(payload.buffer, payload.byteOffset).getFloat64(0);
-    const { counts } = this.shared;
+    const counts = this.shared.countsOf?.(payload.length) ?? this.shared.counts;
     counts.messages++;
     counts.bytes += bytes.length;
     counts.latency.add(arrivedAt - sentAt);

@@ -10,6 +10,7 @@ import type { DirectoryCost } from "../control/directory_cost.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import type { JoinTimes } from "../control/join_to_frame.ts";
 import type { JoinCostRow } from "../control/join_cost.ts";
+import type { DataFloodFigures } from "../control/data_flood.ts";
 import type { StormFigures } from "../control/storm.ts";
 import type { HopCost } from "../forwarding/hop_cost.ts";
 import type { RelayRow } from "../real_loads/relay_load.ts";
@@ -136,6 +137,7 @@ export interface Report {
   baseline?: Percentiles;
   workers?: WorkersFigures;
   storm?: StormFigures;
+  flood?: DataFloodFigures;
   joins?: JoinCostRow[];
   control?: ControlFigures;
   rooms?: readonly RoomCost[];

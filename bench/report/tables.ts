@@ -8,6 +8,7 @@ import type { RequestKind, RoomCost } from "../control/control_calls.ts";
 import type { ControlFigures } from "../control/control_cost.ts";
 import type { JoinCostRow } from "../control/join_cost.ts";
 import { type JoinTimes, median } from "../control/join_to_frame.ts";
+import type { DataFloodFigures } from "../control/data_flood.ts";
 import type { StormFigures } from "../control/storm.ts";
 import type { Sample, SoakFigures } from "../forwarding/soak_verdict.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
@@ -79,6 +80,30 @@ export function printStorm(figures: StormFigures): void {
   );
   console.log(
     `  read too late: ${figures.serverKernelDrops} by the server, ${storm.kernelDrops} by the callers`,
+  );
+}
+
+export function printFlood(figures: DataFloodFigures): void {
+  const { quietTurns, turns, quietCall, call, quietTalk, talk } = figures;
+  console.log(`\nA flood of tiny messages, somebody else's to the same reader, and a call beside`);
+  console.log(
+    `  ${figures.arrived} of ${figures.sent} arrived in ${fixed(figures.wallMs / 1000, 1)} s, ` +
+      `${fixed(figures.cpuMicrosPerMessage, 1)} µs CPU each`,
+  );
+  console.log(
+    `  the main thread's timer was late by p99 ${fixed(turns.p99, 1)} ms, longest ` +
+      `${fixed(turns.max, 1)} ms (before ${fixed(quietTurns.p99, 1)} and ${
+        fixed(quietTurns.max, 1)
+      })`,
+  );
+  console.log(
+    `  somebody else's messages took p50 ${fixed(talk.p50, 1)} ms, p99 ${fixed(talk.p99, 1)} ms ` +
+      `(before ${fixed(quietTalk.p50, 1)} and ${fixed(quietTalk.p99, 1)})`,
+  );
+  console.log(
+    `  the call lost ${call.lost} of ${call.expected} packets; between two packets p99 ` +
+      `${whole(call.gapP99Ms)} ms, longest ${whole(call.longestGapMs)} ms ` +
+      `(before ${whole(quietCall.gapP99Ms)} and ${whole(quietCall.longestGapMs)})`,
   );
 }
 
