@@ -26,6 +26,8 @@ const LOSSY: PathCondition = {
 const LOOK_MS = 10_000;
 /** Less than this is made up, beside what a late machine does to the sound of anybody. */
 const WHOLE_SOUND = 0.02;
+/** More than that is no late machine, but a fault that everybody hears. */
+const MACHINE_CONCEALS = 0.1;
 /** libwebrtc reports on audio each 2.5 to 7.5 s. */
 const TOLD_MS = 8_000;
 /** Copies stay for 20 s behind the last loss. */
@@ -47,6 +49,7 @@ async function look(heard: Listened) {
   const figures = figuresBetween(before[0], after[0]);
   const near = figuresBetween(before[1], after[1]).concealed;
   const seen = `${heard.name}: ${JSON.stringify({ ...figures, near })}`;
+  assert.ok(near < MACHINE_CONCEALS, seen);
   return { ...figures, concealed: figures.concealed - near, seen };
 }
 

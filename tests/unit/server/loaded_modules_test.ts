@@ -73,7 +73,7 @@ Deno.test("neither loads what is for tests and benchmarks alone", async () => {
   );
 });
 
-Deno.test("every task that runs or makes a server has V8 collect alike", async () => {
+Deno.test("every task and script that runs or makes a server has V8 collect alike", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const flagsOf = (task: string) => /--v8-flags=(\S+)/.exec(task)?.[1];
   const flags = flagsOf(tasks.start)?.split(",") ?? [];
@@ -81,5 +81,9 @@ Deno.test("every task that runs or makes a server has V8 collect alike", async (
   assert.ok(flags.some((flag) => flag.startsWith("--max-semi-space-size=")));
   assert.ok(flags.some((flag) => flag.startsWith("--initial-old-space-size=")));
   const compile = tasks.compile.slice(tasks.compile.indexOf("deno compile "));
-  for (const task of [tasks.dev, compile]) assert.deepEqual(flagsOf(task), flagsOf(tasks.start));
+  const others = ["examples/token_app/deno.json", "deploy/three_nodes.sh"]
+    .map((path) => Deno.readTextFileSync(new URL(path, ROOT)));
+  for (const text of [tasks.dev, compile, ...others]) {
+    assert.equal(flagsOf(text), flagsOf(tasks.start));
+  }
 });
