@@ -55,6 +55,8 @@ const MAX_HOLD_MS = 5_000;
 const FALL_MS = 1_000;
 /** With less loss nothing is held. */
 const HOLD_LOSS = 0.02;
+/** …and so long after a fall, ms, a rate that has used its growth up gets some more. */
+const STUCK_MS = 10_000;
 /** What arrives although much is lost is carried: nothing is won below this share of it. */
 const FLOOR = 0.85;
 const MIN_PROBABILITY = 1e-6;
@@ -225,7 +227,12 @@ export class LossModel {
   #choose(ackedBps: number, delayBps: number, isLimited: boolean, now: number): void {
     const current = Math.max(this.bps, this.#minBps);
     let upper = this.#maxBps;
-    if (this.isLimiting) upper = Math.min(upper, this.#windowBps);
+    if (this.isLimiting) {
+      // At its end nothing higher is tried, and nothing moves it: not for ever.
+      const isStuck = current >= this.#windowBps && now - this.loweredAt >= STUCK_MS;
+      if (isStuck && this.averageLoss < HOLD_LOSS) this.#moveWindow(now);
+      upper = Math.min(upper, this.#windowBps);
+    }
     // Who sends little is acknowledged little: that bounds nothing while nothing is lost.
     if (ackedBps > 0 && !(isLimited && this.averageLoss < HOLD_LOSS)) {
       upper = Math.min(upper, ackedBps * (now < this.#holdUntil ? HELD_RAMP : RAMP));
@@ -235,6 +242,13 @@ export class LossModel {
     for (let i = 0; i < FACTORS.length; i++) this.#try(Math.min(current * FACTORS[i]!, upper));
     if (ackedBps > 0 && !isLimited) this.#try(Math.min(ackedBps, upper));
     if (delayBps > current) this.#try(Math.min(delayBps, upper));
+  }
+
+  /** How far the rate may grow from now on, if that is to be said anew. */
+  #moveWindow(now: number): void {
+    if (now - this.#windowFrom < INCREASE_MS) return;
+    this.#windowFrom = now;
+    this.#windowBps = Math.max(this.#minBps, this.bps * MAX_INCREASE);
   }
 
   #try(bps: number): void {
@@ -309,10 +323,7 @@ export class LossModel {
     if (next > before && this.isLimiting) {
       const isHeld = now < this.#holdUntil && this.averageLoss >= HOLD_LOSS;
       if (isHeld) next = Math.min(next, Math.max(before, this.#heldBps));
-      if (now - this.#windowFrom >= INCREASE_MS) {
-        this.#windowFrom = now;
-        this.#windowBps = Math.max(this.#minBps, before * MAX_INCREASE);
-      }
+      this.#moveWindow(now);
       next = Math.min(next, Math.max(before, this.#windowBps));
     }
     next = Math.min(next, this.#instantBps);

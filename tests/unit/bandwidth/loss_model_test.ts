@@ -85,6 +85,17 @@ Deno.test("LossModel ends a fall although as much is lost as before: less would 
   assert.equal(model.state, LOSS.rising);
 });
 
+Deno.test("LossModel rises to what the delay allows once nothing is lost, also from what a probe has proven", () => {
+  const model = new LossModel(1_000_000, 30_000, MOST);
+  run(model, 3, (i) => i % 3 === 0);
+  assert.equal(model.state, LOSS.falling);
+  sendLittle(model, 3_000, 4_500, 0, 1);
+  model.proven(model.bps * 1.1);
+  sendLittle(model, 4_500, 19_500, 0, 1);
+  assert.equal(model.bps, MOST / 5);
+  assert.equal(model.state, LOSS.free);
+});
+
 Deno.test("LossModel is not lowered by loss that is more for a moment by chance", () => {
   for (let seed = 1; seed <= 20; seed++) {
     const model = new LossModel(1_500_000, 30_000, MOST);
