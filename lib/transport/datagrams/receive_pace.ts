@@ -7,9 +7,10 @@
  * as one message only if it was received together.
  *
  * Reports and feedback, where they have a socket of their own, are received once in each
- * {@linkcode REPORTS_GRAIN_US} whatever else comes: a thousand of them a second would be a thousand
- * turns, and what they lead to is timed work of a longer grain. While somebody waits for what is
- * said there, to send more, they are received as all else is.
+ * {@linkcode REPORTS_GRAIN_US}, or along with media after half of that: a thousand of them a second
+ * would be a thousand turns, and what they lead to is timed work of a longer grain. Acknowledgements
+ * of data have that socket, too, and where they are alone the grain is {@linkcode SACKS_GRAIN_US}.
+ * While somebody waits for what is said there, to send more, they are received as all else is.
  *
  * While nobody waits for what comes (checks that keep consent, reports, heartbeats: no media, no
  * data, no handshake), what has that socket is received once in each
@@ -32,9 +33,9 @@ const SPACING_US = 1_000;
 /** Reports are received once in so long: the grain of timed work, so one wake-up is for both. */
 export const REPORTS_GRAIN_US = 10_000;
 /**
- * Of acknowledgements of data, while nothing else came with them: the last one says all, so fewer
- * of them are opened, and nothing waits for them. SCTP's timeouts leave room for one and a half.
- * A multiple of the grain.
+ * Of acknowledgements of data, where nothing else comes by their socket: the last one says all, so
+ * fewer of them are opened, and nothing waits for them. SCTP's timeouts leave room for one and a
+ * half, which is the longest they rest. A multiple of the grain.
  */
 export const SACKS_GRAIN_US = 2 * REPORTS_GRAIN_US;
 /** Everything else, while it is quiet; a multiple of that. */
@@ -45,6 +46,11 @@ export const QUIET_REPORTS_GRAIN_US = 5 * REPORTS_GRAIN_US;
 const PROMPT_US = 20_000;
 /** So long after the last of what somebody waits for it is quiet; voice that pauses says less. */
 const ACTIVE_US = 1_000_000;
+/**
+ * So long after a report more of them are to be expected: of media, and a packet that is asked for
+ * again is waited for. Reports of sound are up to 7.5 s apart (RFC 3550 §6.3.1).
+ */
+const REPORTED_US = 8_000_000;
 
 /**
  * One thread's pace. Never asks for more than {@linkcode SPACING_US} for what somebody waits for,
@@ -57,7 +63,9 @@ export class ReceivePace {
   #isBusy = false;
   #receivedAt = -Infinity;
   #reportsAt = -Infinity;
-  /** Of what comes with reports, by what came last. */
+  /** Until when reports are to be expected among what comes by their socket. */
+  #reportedUntil = -Infinity;
+  /** Of what comes by that socket. */
   #reportsGrainUs = REPORTS_GRAIN_US;
   #promptUntil = -Infinity;
 
@@ -125,7 +133,8 @@ export class ReceivePace {
     if (count === 0) return;
     this.#inWindow += count;
     this.#reportsAt = nowUs;
-    this.#reportsGrainUs = sacks === count ? SACKS_GRAIN_US : REPORTS_GRAIN_US;
+    if (sacks < count) this.#reportedUntil = nowUs + REPORTED_US;
+    this.#reportsGrainUs = nowUs < this.#reportedUntil ? REPORTS_GRAIN_US : SACKS_GRAIN_US;
   }
 
   #nextWindow(nowUs: number): void {

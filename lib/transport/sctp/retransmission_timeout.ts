@@ -13,7 +13,7 @@ const MIN_MS = 400;
 const MAX_MS = 3_000;
 /**
  * What a round trip may always be longer than the average: a peer's acknowledgements wait up to 200
- * ms, and here up to 30 (`receive_pace.ts`).
+ * ms, and here, where they are alone, up to 30 more (`SACKS_GRAIN_US`).
  */
 const MIN_MARGIN_MS = 240;
 

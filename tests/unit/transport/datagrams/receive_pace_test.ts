@@ -101,7 +101,7 @@ Deno.test("ReceivePace lets reports rest for their grain, and for half of it if 
   assert.equal(QUIET_GRAIN_US % REPORTS_GRAIN_US, 0, "timed work is seen to in the same turn");
 });
 
-Deno.test("ReceivePace lets acknowledgements rest longer, until anything else comes with them", () => {
+Deno.test("ReceivePace lets acknowledgements rest longer where nothing else comes with them", () => {
   const random = new SeededRandom(12);
   const pace = new ReceivePace();
   for (let i = 0; i < 1_000; i++) {
@@ -113,11 +113,28 @@ Deno.test("ReceivePace lets acknowledgements rest longer, until anything else co
     assert.ok(until > now + SACKS_GRAIN_US / 2 && until <= now + SACKS_GRAIN_US * 1.5);
     assert.equal(pace.takesReports(now + SACKS_GRAIN_US / 2 - 1), false);
     assert.equal(pace.takesReports(now + SACKS_GRAIN_US / 2), true);
-    pace.receivedReports(3, now, 2);
-    assert.equal(pace.takesReports(now + REPORTS_GRAIN_US / 2), true);
-    assert.ok(pace.reportsRestUntil(now) <= now + REPORTS_GRAIN_US * 1.5);
   }
   assert.equal(SACKS_GRAIN_US % REPORTS_GRAIN_US, 0, "timed work is seen to in the same turn");
+});
+
+Deno.test("ReceivePace lets no report wait for the grain of acknowledgements", () => {
+  const pace = new ReceivePace();
+  pace.receivedReports(3, 1_000, 3);
+  // One report among them, and from then on those of sound, at their longest distance.
+  for (let reportedAt = 50_000; reportedAt < 40 * SECOND_US; reportedAt += 7.5 * SECOND_US) {
+    pace.receivedReports(3, reportedAt, 2);
+    for (let now = reportedAt; now < reportedAt + 7.5 * SECOND_US; now += 13_000) {
+      if (now > reportedAt) pace.receivedReports(3, now, 3);
+      pace.active(now);
+      assert.equal(pace.takesReports(now + REPORTS_GRAIN_US / 2), true);
+      assert.ok(pace.reportsRestUntil(now) <= now + REPORTS_GRAIN_US * 1.5);
+    }
+  }
+  // Media is over.
+  const now = 60 * SECOND_US;
+  pace.active(now);
+  pace.receivedReports(3, now, 3);
+  assert.equal(pace.takesReports(now + SACKS_GRAIN_US / 2 - 1), false);
 });
 
 Deno.test("ReceivePace lets no report rest while somebody waits for what is said there", () => {
