@@ -52,3 +52,13 @@ Deno.test("DrainRate forgets what is older than 2 s", () => {
   rate.drained(1000, 500);
   assert.equal(rate.bps(10_000), undefined);
 });
+
+Deno.test("DrainRate forgets what was taken at the end of a tenth of a second along with that time", () => {
+  const rate = new DrainRate(0);
+  rate.queued(1000, 100);
+  rate.drained(1000, 200);
+  assert.equal(rate.bps(200), 80_000, "1,000 bytes in 100 ms");
+  rate.queued(500, 2050);
+  rate.drained(500, 2150);
+  assert.equal(rate.bps(2150), 40_000, "500 bytes in 100 ms, and what was before is 2 s ago");
+});

@@ -1,5 +1,6 @@
 /** How associations begin, begin anew, and end. */
 import assert from "node:assert/strict";
+import { packetChecksum } from "../../../../lib/transport/sctp/crc32c.ts";
 import { CHUNK } from "../../../../lib/transport/sctp/sctp_packet.ts";
 import { chunk, RawSctpPeer, u32, ZERO_CHECKSUM } from "../../../support/virtual/raw_sctp_peer.ts";
 import { SctpLink } from "../../../support/virtual/sctp_link.ts";
@@ -115,6 +116,22 @@ Deno.test("SctpAssociation leaves checksums out for a peer that said so, and say
   assert.equal(zero.taken().length, 1);
   zero.packet([zero.data(4, { streamSeq: 1 })]);
   assert.equal(zero.taken().length, 1, "a right checksum is as good");
+});
+
+Deno.test("SctpAssociation leaves checksums out, or does not, as long as the association lives", () => {
+  for (const parameters of [ZERO_CHECKSUM, []]) {
+    const peer = new RawSctpPeer();
+    peer.begin(1 << 20, parameters);
+    for (let i = 0; i < 5; i++) {
+      peer.association.send(1, 53, new Uint8Array(100), true, -1, Infinity);
+      peer.packet([peer.sack(i), peer.data(4, { streamSeq: i })]);
+      const types = peer.sent().map(({ type }) => type);
+      assert.ok(types.includes(CHUNK.data), `message ${i}`);
+      const checksum = new DataView(peer.last.buffer).getUint32(8, true);
+      if (parameters.length > 0) assert.equal(checksum, 0, `message ${i}`);
+      else assert.equal(checksum, packetChecksum(peer.last, peer.last.length), `message ${i}`);
+    }
+  }
 });
 
 Deno.test("SctpAssociation answers heartbeats with what they held", () => {
