@@ -8,9 +8,9 @@
  *
  * Reports and feedback, where they have a socket of their own, are received once in each
  * {@linkcode REPORTS_GRAIN_US}, or along with media after half of that: a thousand of them a second
- * would be a thousand turns, and what they lead to is timed work of a longer grain. Acknowledgements
- * of data have that socket, too, and where they are alone the grain is {@linkcode SACKS_GRAIN_US}.
- * While somebody waits for what is said there, to send more, they are received as all else is.
+ * would be a thousand turns, and what they lead to is timed work of a longer grain. Where nothing
+ * but acknowledgements of data comes by it, the grain is {@linkcode SACKS_GRAIN_US}. While somebody
+ * waits for what is said there, to send more, they are received as all else is.
  *
  * While nobody waits for what comes (checks that keep consent, reports, heartbeats: no media, no
  * data, no handshake), what has that socket is received once in each
