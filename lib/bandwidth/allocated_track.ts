@@ -22,6 +22,9 @@ const REACHED_FPS = 0.9;
 const KEPT_FPS = 0.85;
 /** The level of a track that gets everything. */
 export const HIGHEST = LEVELS - 1;
+/** Of part of a larger picture a frame of its lowest temporal layer may take so long, ms. */
+const FRAME_MS = 125;
+const ALL_TEMPORAL = (1 << TEMPORAL_STEPS) - 1;
 const ALL_LEVELS = (1 << LEVELS) - 1;
 /** Bit of whoever speaks in what decides about a share. */
 const SPEAKER = 1 << 13;
@@ -167,6 +170,34 @@ export function nearest(usable: number, level: number): number {
   return below === 0 ? lowest(usable) : highest(below);
 }
 
+/** Whether what `track` has needs more than it takes, for its single frames. */
+export function hasLargeFrames(track: AllocatedTrack): boolean {
+  const { level, usable } = track;
+  return level !== PAUSED && usable !== 0 && neededFor(track, level) > track.costBps[level]!;
+}
+
+/** What all frames take of the layer that `level` is of; one of these is usable. */
+function wholeBps({ costBps, usable }: AllocatedTrack, level: number): number {
+  return costBps[highest(usable & (ALL_TEMPORAL << (level & -TEMPORAL_STEPS)))]!;
+}
+
+/**
+ * Bits per second that have to be there for `track` to have `level`: what it takes, or for part of
+ * a camera's larger picture what sends each frame of its lowest temporal layer soon enough, at
+ * most what all of its frames take. Such a frame is much larger than the mean of those that are
+ * sent, and a queue that grows with each of them is taken for congestion.
+ */
+export function neededFor(track: AllocatedTrack, level: number): number {
+  const { costBps, frameRates, isScreen } = track;
+  const bps = costBps[level]!;
+  if (isScreen || level < TEMPORAL_STEPS) return bps;
+  const first = level & -TEMPORAL_STEPS;
+  const fps = frameRates[first]!;
+  if (fps === 0) return bps;
+  const frameBps = costBps[first]! * 1_000 / (fps * FRAME_MS);
+  return Math.max(bps, Math.min(wholeBps(track, level), frameBps));
+}
+
 /** Bits per second that `track` takes at `level`. */
 export function costOf(track: AllocatedTrack, level: number): number {
   return level === PAUSED || track.usable === 0 ? 0 : track.costBps[level]!;
@@ -196,9 +227,9 @@ function isSooner(a: AllocatedTrack, b: AllocatedTrack): boolean {
   return isOther ? isSmooth(a) : stepOf(a) < stepOf(b);
 }
 
-/** What the next step adds, bits per second. */
+/** What has to be there for the next step beyond what it has, bits per second. */
 export function stepOf(track: AllocatedTrack): number {
-  return track.costBps[above(track)]! - costOf(track, track.level);
+  return neededFor(track, above(track)) - costOf(track, track.level);
 }
 
 /** What `track` has beyond what comes before all second steps, bits per second. */

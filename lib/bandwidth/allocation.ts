@@ -22,6 +22,7 @@ import {
   decisiveOf,
   endOfRank,
   hadLevels,
+  hasLargeFrames,
   HIGHEST,
   highest,
   isFreeing,
@@ -30,6 +31,7 @@ import {
   LEVELS,
   lowest,
   nearest,
+  neededFor,
   PAUSED,
   soonest,
   sort,
@@ -74,6 +76,8 @@ const FAR = 0.5;
 const BELOW = 0.7;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
+/** …nor, where single frames were too much, with less of what was relied on than this. */
+const NEWS = 1.1;
 /** How slowly what was carried falls to what is sent, ms: rates fall before a layer is gone. */
 const FALL_MS = 5_000;
 /** What was carried when room was given up lately, ms, may be sent again without waiting. */
@@ -115,6 +119,9 @@ export class Allocation {
   #stepsLeft = Infinity;
   /** What was too much when something was taken back last. */
   #failedBps = 0;
+  /** What the newest raise relied on, and that did where large frames were taken back soon. */
+  #reliedBps = 0;
+  #misledBps = 0;
   /** What has to fit so that many may: those behind catch up one by one. */
   #manyBps = 0;
   /** The next step is to more frames of a lowest layer. */
@@ -126,6 +133,8 @@ export class Allocation {
   #wasNextTaken = false;
   #takenAt = -Infinity;
   #nextStepBps = 0;
+  /** What all together take with it. */
+  #nextSumBps = 0;
   /** What raises rely on. */
   #limitBps = 0;
   /** What is sent and is not too much, or was a moment ago, and when this was updated. */
@@ -347,18 +356,18 @@ export class Allocation {
 
   /** Whether there is so much more than what was too much that nothing waits. */
   #isClearlyBetter(steadyBps: number): boolean {
-    return steadyBps >= this.#failedBps * MUCH;
+    return steadyBps >= Math.max(this.#failedBps * MUCH, this.#misledBps * NEWS);
   }
 
   /** Whether the next step need not wait with what was too much. */
   #isKnownToFit(): boolean {
-    return this.#isFarBelow() || this.nextBps <= this.#freedBps * this.#room;
+    return this.#isFarBelow() || this.#nextSumBps <= this.#freedBps;
   }
 
   /** Whether the next step is one that does not wait, far below what was too much. */
   #isFarBelow(): boolean {
     const isSuch = this.#isNextSmooth || this.#isNextPartial;
-    return isSuch && this.nextBps < this.#failedBps * BELOW * this.#room;
+    return isSuch && this.#nextSumBps < this.#failedBps * BELOW;
   }
 
   /** Limit of the sum for a raise: who comes first may not try with it what is still held. */
@@ -435,7 +444,8 @@ export class Allocation {
         const stepped = after - costOf(track, track.next) + track.costBps[level]!;
         const isPaid = level > track.level && stepped > after;
         if (
-          (stepped <= limit && !(isPaid && this.#stepsLeft === 0)) ||
+          (stepped <= limit && this.#hasRoomFor(track, level, stepped) &&
+            !(isPaid && this.#stepsLeft === 0)) ||
           this.#isDue(track, level, stepped <= after)
         ) {
           if (isPaid) this.#stepsLeft--;
@@ -445,6 +455,13 @@ export class Allocation {
       }
     }
     return after;
+  }
+
+  /** Whether single frames have room, too, where all together take `sum`. */
+  #hasRoomFor(track: AllocatedTrack, level: number, sum: number): boolean {
+    const moreBps = neededFor(track, level) - track.costBps[level]!;
+    const limit = level <= track.level ? this.#limitBps : this.#limitBps / this.#room;
+    return moreBps === 0 || sum + moreBps <= limit;
   }
 
   /** Whether a step is made though it does not fit: nobody may be paused, or it adds nothing. */
@@ -458,7 +475,10 @@ export class Allocation {
     let changes = false;
     for (const track of this.#tracks) {
       if (track.usable === 0 || track.next === track.level) continue;
-      if (costOf(track, track.next) > costOf(track, track.level)) this.#raisedAt = now;
+      if (costOf(track, track.next) > costOf(track, track.level)) {
+        this.#raisedAt = now;
+        this.#reliedBps = this.#limitBps;
+      }
       track.level = track.next;
       changes = true;
     }
@@ -475,11 +495,14 @@ export class Allocation {
     const isShortLived = now - this.#raisedAt < SHORT_LIVED_MS;
     // What is taken back in several steps was too much once.
     const isAgain = this.#raisedAt > this.#loweredAt;
+    let isLarge = false;
+    for (const track of this.#tracks) isLarge ||= track.next < track.level && hasLargeFrames(track);
     const changes = this.#adopt(now);
     if (!changes) return false;
     if (!isShortLived) this.#holdMs = HOLD_MS;
     else if (isAgain) this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
     this.#failedBps = sum;
+    this.#misledBps = isShortLived && isLarge ? this.#reliedBps : 0;
     this.#loweredAt = now;
     this.#carriedBps = this.totalBps;
     this.#freedBps = 0;
@@ -517,6 +540,7 @@ export class Allocation {
   #consider(track: AllocatedTrack | undefined, behind: number): boolean {
     if (track === undefined) return false;
     const stepBps = stepOf(track);
+    const next = above(track);
     let takenBps = 0;
     for (let i = behind; i < this.#tracks.length; i++) takenBps += spareOf(this.#tracks[i]!);
     const wholeBps = this.#withStep(track);
@@ -527,6 +551,7 @@ export class Allocation {
     if (!isFitting && this.nextBps !== 0 && neededBps >= this.nextBps) return false;
     this.nextBps = neededBps;
     this.#nextStepBps = stepBps;
+    this.#nextSumBps = neededBps / this.#room - neededFor(track, next) + track.costBps[next]!;
     this.#isNextTaken = isFitting && !isWhole;
     this.#isNextSmooth = isSmooth(track) && !this.#isNextTaken;
     this.#isNextPartial = isPartial(track) && !this.#isNextTaken;
@@ -535,7 +560,6 @@ export class Allocation {
 
   /** What has to fit if that one has its next level. */
   #withStep(track: AllocatedTrack): number {
-    const { level, costBps } = track;
-    return (this.totalBps - costOf(track, level) + costBps[above(track)]!) * this.#room;
+    return (this.totalBps + stepOf(track)) * this.#room;
   }
 }
