@@ -24,6 +24,7 @@ import { PACKET_HEAD_WORDS, RELAY } from "../../lib/engine/relay/relay_records.t
 import { createRelayRing, ringChannel } from "../../lib/engine/relay/relay_ring.ts";
 import { COPIES, type Copies } from "../../lib/media/down/audio_form.ts";
 import { DownTrack } from "../../lib/media/down/down_track.ts";
+import { FanOutBatch } from "../../lib/media/packet/fan_out_batch.ts";
 import { LoudestRooms } from "../../lib/media/up/loudest_audio.ts";
 import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { DropCounters } from "../../lib/base/drop_counters.ts";
@@ -334,6 +335,46 @@ Deno.test("UpTrack.receive() compares how loud many microphones are with under 4
     })
   );
   assert.ok(sink.sent > 5_000, `${sink.sent} packets were forwarded`);
+  assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
+});
+
+Deno.test("FanOutBatch gives sound of many rooms to their connections with under 4 heap bytes per packet", () => {
+  const [rooms, speakers, subscribers] = [16, 2, 3];
+  const sink = new NullSink();
+  const batch = new FanOutBatch();
+  const codecs = [codec("audio/opus", 111)];
+  const target = { enabled: true, maxSpatial: 0, maxTemporal: 3 } as const;
+  const tracks = Array.from({ length: rooms * speakers }, (_, at) => {
+    const listener = { onNack() {}, onKeyFrameNeeded() {} };
+    const up = new UpTrack({ kind: "audio", extensions: [], listener, batch });
+    up.bindLayer(0, 0xfedc_ba98, codecs[0]!, 0);
+    for (let i = 0; i < subscribers; i++) {
+      const down = new DownTrack({
+        section: { mid: "0", kind: "audio", ssrc: 0xf000_0000 + at, codecs, extensions: [] },
+        publisherExtensions: [],
+        sink,
+        place: i * rooms + at % rooms,
+        listener: layerListener(),
+        target,
+      });
+      up.addDownTrack(down, 0);
+    }
+    const payload = new Uint8Array(60 + at);
+    return { up, bytes: rtpPacket({ ssrc: 0xfedc_ba98, payloadType: 111, payload }) };
+  });
+  const view = new RtpView();
+  const turns = 10_000;
+  const growth = growthPerStep(turns, (i) => {
+    for (const { up, bytes } of tracks) {
+      writeUint16(bytes, 2, i & 0xffff);
+      writeUint32(bytes, 4, i * 960);
+      view.wrap(bytes);
+      up.receive(0, view, i * 20);
+    }
+    batch.begin(i * 20);
+    batch.end(i * 20);
+  }) / (tracks.length * subscribers);
+  assert.equal(sink.sent, turns * tracks.length * subscribers);
   assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
 });
 

@@ -10,8 +10,8 @@
 import type { PacketReceiver } from "./forwarding_ports.ts";
 import { PacketRun } from "./packet_run.ts";
 
-/** Of receivers that have none: behind all others, and finite. */
-const LAST_PLACE = Number.MAX_SAFE_INTEGER;
+/** Of receivers that have none: behind all others, which are numbered from 0 on. */
+const LAST_PLACE = 2 ** 31 - 1;
 
 /** One up-track's run and how far it has been handed out. */
 export class RunFanOut {
@@ -42,13 +42,17 @@ export class RunFanOut {
     return this.#served < receivers.length ? placeOf(receivers[this.#served]!) : Infinity;
   }
 
-  /** Gives it to those who are next and have this place. */
-  serve(place: number, now: number): void {
+  /** Gives it to those who are next and have this place. @returns Place of who is next then. */
+  serve(place: number, now: number): number {
     const receivers = this.#receivers;
-    if (receivers === undefined) return;
-    while (this.#served < receivers.length && placeOf(receivers[this.#served]!) === place) {
+    if (receivers === undefined) return Infinity;
+    // Who is served may have the run ended.
+    while (this.#served < receivers.length && this.#receivers === receivers) {
+      const next = placeOf(receivers[this.#served]!);
+      if (next !== place) return next;
       this.#serveNext(receivers, now);
     }
+    return Infinity;
   }
 
   /** Gives it to all who do not have it yet, and begins another one. */

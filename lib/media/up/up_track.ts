@@ -343,8 +343,8 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
     return this.#fanOut.nextPlace(this.#audience.active);
   }
 
-  serveRun(place: number, now: number): void {
-    this.#fanOut.serve(place, now);
+  serveRun(place: number, now: number): number {
+    return this.#fanOut.serve(place, now);
   }
 
   endRun(now: number): void {
