@@ -239,18 +239,20 @@ for (const each of CASES) {
   });
 
   Deno.test(`SrtpSession.protectWritten() goes by no packet's note of another stream, ${each.title}`, () => {
-    const [ours, others] = [each.parameters(), each.parameters()];
+    const [ours, others] = [each.parameters(1), each.parameters(2)];
     const [mine, theirs] = [each.session(ours), each.session(others)];
     const [alone, theirAlone] = [each.session(ours), each.session(others)];
     const source = new SeededRandom(4).bytes(100);
     const first = rtp(65_530, { size: 0 });
-    // One object for two streams and two peers, over the roll-over of the one.
+    // One object for two streams and two peers, over the roll-over of the one: the other peer's
+    // streams begin after it, and have not rolled over.
     const shared = { ...writtenPacket(first.bytes, first.length, source, 0, 40) };
     for (let i = 0; i < 40; i++) {
       const isOther = i % 3 === 1;
       const { bytes, length } = rtp((65_530 + i) & 0xffff, { size: 0 });
       if (isOther) bytes[11]! ^= 1;
-      const [session, control] = i % 4 === 2 ? [theirs, theirAlone] : [mine, alone];
+      const isTheirs = i >= 10 && i % 4 === 2;
+      const [session, control] = isTheirs ? [theirs, theirAlone] : [mine, alone];
       const packet = writtenPacket(bytes, length, source, 0, 40);
       const wanted = new Uint8Array(100);
       const got = new Uint8Array(100);
