@@ -153,6 +153,7 @@ function listen(
       section,
       publisherExtensions,
       sink,
+      place: listener,
       listener: layerListener(),
       target,
     });

@@ -173,6 +173,7 @@ function forwardingStep(sink: PacketSink, across = false, repairGroup = 0): (i: 
       },
       publisherExtensions: extensions,
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
     });
@@ -248,6 +249,7 @@ function soundStep(
       section: { mid: String(i), kind: "audio", ssrc: 0xf000_0000 + i, codecs, extensions: [] },
       publisherExtensions: [],
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
     });
@@ -309,7 +311,14 @@ Deno.test("UpTrack.receive() compares how loud many microphones are with under 4
     const target = { enabled: true, maxSpatial: 0, maxTemporal: 3, loudestOf: "RM_loud" } as const;
     const listener = layerListener();
     up.addDownTrack(
-      new DownTrack({ section, publisherExtensions: up.extensions, sink, listener, target }),
+      new DownTrack({
+        section,
+        publisherExtensions: up.extensions,
+        sink,
+        place: undefined,
+        listener,
+        target,
+      }),
       0,
     );
     const bytes = rtpPacket({
@@ -426,6 +435,7 @@ Deno.test("UpTrack.receive() selects inside SVC streams with under 4 heap bytes 
       },
       publisherExtensions: extensions,
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 1, maxTemporal: 3 },
     });

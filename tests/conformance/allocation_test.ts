@@ -52,6 +52,7 @@ function audio() {
     section: { mid: "1", kind: "audio", ssrc: 5, codecs: [parameters], extensions: [] },
     publisherExtensions: [],
     sink: new RecordingSink(),
+    place: undefined,
     listener: layerListener(),
     target: { ...ALL, maxSpatial: 0 },
   });

@@ -47,6 +47,7 @@ function forwarding(kind: "audio" | "video") {
     section: { mid: "1", kind, ssrc: 5, rtxSsrc: 6, codecs: [source], extensions: [] },
     publisherExtensions: up.extensions,
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { ...ALL, maxSpatial: layers.length - 1 as 0 | 1 },
     firstRtxSequence: 1,

@@ -84,6 +84,7 @@ function heard(tellsFarLoss: boolean, subscribers: number) {
       section: { mid: "0", kind: "audio", ssrc: 5 + i, codecs: [opus], extensions: [] },
       publisherExtensions: [],
       sink: new RecordingSink(),
+      place: undefined,
       listener: layerListener(),
       target: ALL,
     });
@@ -137,6 +138,7 @@ unitScenario("TestForwarderGetSnTsForPadding", () => {
     section: { mid: "1", kind: "video", ssrc: 5, rtxSsrc: 6, codecs: [source], extensions: [] },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: ALL,
     firstSequence: 23_333,
@@ -184,6 +186,7 @@ unitScenario("TestForwarderGetSnTsForBlankFrames", () => {
     section: { mid: "0", kind: "audio", ssrc: 5, codecs: [opus], extensions: [] },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: ALL,
   });
@@ -222,6 +225,7 @@ function forwardedPayload(
     section: { ...section, extensions: [], stripsTrailer },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: ALL,
   });

@@ -44,6 +44,7 @@ function camera(hasRtx: boolean) {
     },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
   });

@@ -42,6 +42,7 @@ function forwarded(
     section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   });

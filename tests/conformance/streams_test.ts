@@ -60,6 +60,7 @@ function subscribed(kind: "audio" | "video") {
     section: { mid: "1", kind, ssrc: 5, rtxSsrc: 6, codecs, extensions: [] },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: kind === "audio" ? { ...ALL, maxSpatial: 0 } : ALL,
     firstRtxSequence: 1,

@@ -124,6 +124,7 @@ Deno.test("UpTrack and DownTrack live through random and bent packets and go on 
     },
     publisherExtensions: extensions,
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 2, maxTemporal: 1 },
   });

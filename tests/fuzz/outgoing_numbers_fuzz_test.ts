@@ -92,6 +92,7 @@ class Subscriber {
       section: isVideo ? { ...common, kind: "video", rtxSsrc: 6 } : { ...common, kind: "audio" },
       publisherExtensions: [],
       sink: this.sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
       firstSequence: 100,

@@ -78,6 +78,7 @@ function forwarding(mime: "video/AV1" | "video/VP8") {
     section: { mid: "0", kind: "video", ssrc: 1, rtxSsrc: 2, codecs, extensions },
     publisherExtensions: extensions,
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 1, maxTemporal: 2 },
   });

@@ -172,6 +172,7 @@ class H264World {
       section: { mid: "1", kind: "video", ssrc: 9, codecs: [parameters], extensions: [] },
       publisherExtensions: [],
       sink: this.sink,
+      place: undefined,
       listener: layerListener(() => {}),
       target: EVERYTHING,
     });

@@ -112,6 +112,7 @@ export class RecordedTracks {
       section: { mid: "", kind, ssrc: 1, codecs, extensions: [], openAfterMs: NEVER_OPENED_MS },
       publisherExtensions: upTrack.extensions,
       sink: bundle,
+      place: undefined,
       listener: {
         onLayer: () => {},
         onTimed: timed,

@@ -65,7 +65,7 @@ export interface SendingSideOptions {
   /** Where RTP packets leave, numbered for whoever keeps their history. */
   readonly sink: PacketSink & EstimateWorld["outlet"];
   /** Of its down-tracks (`PacketReceiver.place`). */
-  readonly place?: number;
+  readonly place: number;
   /** Bytes that wait in the socket of a TCP path; negative if it is none. */
   readonly queuedBytes?: () => number;
   /** Bytes of video that were left out of that, in all. */

@@ -51,7 +51,7 @@ export interface DownTrackOptions {
   readonly publisherExtensions: readonly HeaderExtension[];
   readonly sink: PacketSink;
   /** As {@linkcode PacketReceiver.place}. */
-  readonly place?: number | undefined;
+  readonly place: number | undefined;
   readonly listener: DownTrackListener;
   readonly target: LayerTarget;
   /** What may be sent again; absent: whatever is asked for. */

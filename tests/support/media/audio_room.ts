@@ -115,6 +115,7 @@ export class AudioRoom {
       },
       publisherExtensions: up.extensions,
       sink,
+      place: undefined,
       listener: layerListener(),
       target,
     });

@@ -86,6 +86,7 @@ export class CapturedCall {
       section: { mid: "", kind, ssrc: 1, codecs, extensions: [], openAfterMs: Infinity },
       publisherExtensions: source.extensions,
       sink,
+      place: undefined,
       listener: layerListener(),
       target,
     });

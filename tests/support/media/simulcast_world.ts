@@ -398,6 +398,7 @@ export function timedSubscriber(
     },
     publisherExtensions: source.extensions,
     sink,
+    place: undefined,
     listener: layerListener((spatial) => sink.layers.push({ spatial, at: world.now })),
     target,
   });

@@ -173,6 +173,7 @@ export class SvcWorld {
       },
       publisherExtensions: this.up.extensions,
       sink: this.sink,
+      place: undefined,
       listener: layerListener((spatial) => this.layers.push(spatial)),
       target: options.target,
     });

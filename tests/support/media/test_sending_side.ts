@@ -13,6 +13,7 @@ export function testSendingSide(options: Partial<SendingSideOptions> = {}): Send
   return new SendingSide({
     emit: () => {},
     sink: new RecordingSink(),
+    place: 0,
     sendRtcp: () => {},
     random: new SeededRandom(1),
     failed: (error) => {

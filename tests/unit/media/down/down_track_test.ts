@@ -83,6 +83,7 @@ function setup(options: Setup = {}) {
     },
     publisherExtensions: up.extensions,
     sink,
+    place: undefined,
     listener: layerListener((spatial) => layers.push(spatial)),
     target: ALL,
     firstRtxSequence: 65_535,
@@ -595,6 +596,7 @@ Deno.test("DownTrack removed by its own onLayer, in the middle of a packet, does
     section: { mid: "1", kind: "video", ssrc: 9, codecs: [codec("video/VP8", 96)], extensions: [] },
     publisherExtensions: [],
     sink: second,
+    place: undefined,
     listener: layerListener(() => up.removeDownTrack(down)),
     target: ALL,
   });

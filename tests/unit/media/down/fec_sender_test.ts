@@ -46,6 +46,7 @@ function setup(options: { pacer?: Pacer; repairs?: RepairBudget; takesRepair?: b
     },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: {
       onLayer() {},
       onTimed: (at) => void timed.push(at),

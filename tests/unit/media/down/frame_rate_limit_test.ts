@@ -49,6 +49,7 @@ function forwardedPerSecond(
     section: { mid: "0", kind: "video", ssrc: 1, codecs: [VP8], extensions },
     publisherExtensions: up.extensions,
     sink,
+    place: undefined,
     listener: layerListener(),
     target,
   });

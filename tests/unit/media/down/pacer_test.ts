@@ -60,6 +60,7 @@ class World {
       section: { mid: "1", kind, ssrc: 5, rtxSsrc: 6, codecs, extensions },
       publisherExtensions: [],
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
       ...(pacer === undefined ? {} : { pacer }),

@@ -68,6 +68,7 @@ function camera(wanted: Wanted = {}) {
       },
       publisherExtensions: [],
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial, maxTemporal },
       firstSequence: 500,

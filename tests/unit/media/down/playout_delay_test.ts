@@ -241,6 +241,7 @@ function camera(playoutDelay?: PlayoutDelayRange, rtx = true) {
     },
     publisherExtensions: published,
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   };

@@ -30,6 +30,7 @@ function setup(accepted: readonly CodecParameters[], published: CodecParameters 
     section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   });
@@ -215,6 +216,7 @@ Deno.test("DownTrack gives opus with another frame type to two subscribers, each
       section: { mid: "1", kind: "audio", ssrc: 6, codecs: other, extensions: [] },
       publisherExtensions: [],
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
     }),
@@ -338,6 +340,7 @@ Deno.test("DownTrack gives each subscriber as many copies as it is to have, of t
       section: { mid: "1", kind: "audio", ssrc: 6 + i, codecs: [RED, OPUS], extensions: [] },
       publisherExtensions: [],
       sink,
+      place: undefined,
       listener: layerListener(),
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
     });

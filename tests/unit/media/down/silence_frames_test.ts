@@ -42,6 +42,7 @@ class World {
       },
       publisherExtensions: [],
       sink: this.sink,
+      place: undefined,
       listener: { ...layerListener(), onTimed: (at) => void this.wakes.push(at) },
       target: WANTED,
     });

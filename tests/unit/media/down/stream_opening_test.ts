@@ -75,6 +75,7 @@ class World {
       },
       publisherExtensions: [],
       sink: this.sink,
+      place: undefined,
       listener: {
         ...layerListener(),
         onTimed: (at) => this.#wakeAt = Math.min(this.#wakeAt, at),

@@ -159,6 +159,7 @@ Deno.test("DownTrack resends what it sent within the last second, at any rate", 
     section: { mid: "0", kind: "video", ssrc: 7, codecs: [codec("video/VP8", 96)], extensions: [] },
     publisherExtensions: [],
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 2, maxTemporal: 3 },
   });

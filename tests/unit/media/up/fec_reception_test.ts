@@ -49,6 +49,7 @@ function setup() {
     },
     publisherExtensions: up.extensions,
     sink,
+    place: undefined,
     listener: layerListener(),
     target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
   });
