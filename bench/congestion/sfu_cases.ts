@@ -18,7 +18,7 @@ import {
   wideLink,
 } from "./congestion_run.ts";
 import { ElasticSource } from "./elastic_source.ts";
-import { type LayeredOptions, LayeredSource, LINES_540 } from "./layered_source.ts";
+import { type Encoding, type LayeredOptions, LayeredSource, LINES_540 } from "./layered_source.ts";
 import type { LinkOptions, RateStep } from "./link.ts";
 import { LateThread } from "./late_thread.ts";
 import { type FlowOptions, MediaFlow, SAMPLE_MS } from "./media_flow.ts";
@@ -29,6 +29,11 @@ const TOP_LEVEL = 10;
 /** The highest temporal layer, and levels up to it in the lowest spatial one. */
 const ALL_FRAMES = 2;
 const LOWEST_LAYER_LEVELS = 4;
+/** Of a camera's frames, up to each temporal layer; a larger picture with fewer a second jerks. */
+const FRAME_SHARE = [0.25, 0.5, 1, 1] as const;
+const LEAST_FPS = 7;
+/** Frames of one size, each of which passes soon. */
+const EVEN_540: Encoding = { ...LINES_540, temporalShare: [0.25, 0.5, 1], frameSize: [1, 1, 1] };
 /** Start-up and what follows a fall are looked at apart, ms. */
 const SETTLE_MS = 3_000;
 /** A layer may change once in so long in a steady state, ms… */
@@ -140,22 +145,30 @@ function joinAt500(tracks: number): (seed: number) => Outcome {
   };
 }
 
-/** Its middle layer fits at half of its frames. */
-function fewFrames(seed: number): Outcome {
-  const durationMs = 60_000;
-  const source = { fps: 15, encoding: LINES_540 };
-  const run = subscriber(seed, { steps: rates([0, 0.5]), durationMs, tracks: 1, source });
-  const isLarger = (level: number) => level >= LOWEST_LAYER_LEVELS;
-  const isJerking = (level: number) => isLarger(level) && (level & 3) === 0;
-  return {
-    ...run,
-    gates: [
-      atMost("a larger picture that jerks, s", timeAtS(run, isJerking, 0, durationMs), 0),
-      atLeast("a larger one, s of the last 50", timeAtS(run, isLarger, 10_000, durationMs), 40),
-      queueGate(run, SETTLE_MS, durationMs),
-      steadyGate(run, 10_000, durationMs),
-      atMost("frozen, s", run.figures.freezeS, 0),
-    ],
+/** A camera of few frames; where half of them fit of a larger picture, it is shown so or not. */
+function fewFrames(fps: number, mbps: number, encoding?: Encoding, largerS = 0) {
+  return (seed: number): Outcome => {
+    const durationMs = 60_000;
+    const source = { fps, ...(encoding === undefined ? {} : { encoding }) };
+    const run = subscriber(seed, { steps: rates([0, mbps]), durationMs, tracks: 1, source });
+    const isLarger = (level: number) => level >= LOWEST_LAYER_LEVELS;
+    const isJerking = (level: number) =>
+      isLarger(level) && fps * FRAME_SHARE[level & 3]! < Math.min(fps, LEAST_FPS);
+    return {
+      ...run,
+      gates: [
+        atMost("a larger picture that jerks, s", timeAtS(run, isJerking, 0, durationMs), 0),
+        atLeast(
+          "a larger one, s of the last 50",
+          timeAtS(run, isLarger, 10_000, durationMs),
+          largerS,
+        ),
+        queueGate(run, SETTLE_MS, durationMs),
+        steadyGate(run, 10_000, durationMs),
+        atMost("loss", run.figures.loss, 0.015),
+        atMost("frozen, s", run.figures.freezeS, 0),
+      ],
+    };
   };
 }
 
@@ -510,7 +523,13 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("join-1", "one track, 500 kbit/s", joinAt500(1)),
   caseOf("join-5", "five tracks, 500 kbit/s", joinAt500(5)),
   caseOf("join-20", "twenty tracks, 500 kbit/s", joinAt500(20)),
-  caseOf("few-frames", "one track of 15 frames a second, 500 kbit/s", fewFrames),
+  caseOf(
+    "few-frames",
+    "15 frames a second of 540 lines, 500 kbit/s",
+    fewFrames(15, 0.5, LINES_540, 40),
+  ),
+  caseOf("few-frames-720", "the same of 720 lines", fewFrames(15, 0.5)),
+  caseOf("slow-camera", "12 frames a second, 400 kbit/s", fewFrames(12, 0.4, EVEN_540)),
   caseOf("loss-10", "10 % random loss", randomLoss(0.1)),
   caseOf("loss-15", "15 % random loss", randomLoss(0.15)),
   caseOf("lossy-10", "10 % random loss, one track, round trip of 50 ms", lossyLayers(0.1, 25)),

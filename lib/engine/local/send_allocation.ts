@@ -208,11 +208,11 @@ export class SendAllocation {
     const audioBps = this.#putAudioFirst(bps, isFull, now);
     const unseenBps = this.#unseenBps();
     const mayRaise = estimate?.mayRaise ?? true;
-    const probedBps = Math.max(0, (estimate?.probedBps(now) ?? 0) - audioBps);
     // What a first burst has shown nothing was sent beside; later on sound is seen to be there.
     const hiddenBps = estimate?.limitedBy === "start" ? unseenBps : 0;
     const videoBps = Math.max(0, bps - audioBps - hiddenBps);
     const restBps = unseenBps - hiddenBps;
+    const probedBps = Math.max(0, (estimate?.probedBps(now) ?? 0) - audioBps - hiddenBps);
     this.#allocation.allocate(videoBps, mayRaise, now, probedBps, restBps);
     for (const [id, sharer] of this.#sharers) this.#allow(id, sharer, now);
     if (estimate === undefined) return;

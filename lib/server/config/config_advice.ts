@@ -11,6 +11,8 @@ const ONE_CONNECTION = "remove it, one connection to each Redis carries everythi
 const ONE_PORT = "set rtc.udp_port and open that: media uses one UDP port for each worker";
 const OWN_ESTIMATE = "remove it, bandwidth is estimated in another way, which needs no settings";
 const BY_ARRIVALS = "remove it, who says when packets came is estimated by that, others by REMB";
+const OWN_PROBES =
+  "remove it, when and how long is probed is fixed (how high: probe_min_bps, probe_overage_pct)";
 const NO_RELAYS = "remove it, TURN clients are relayed without ports of their own";
 const FIXED = "remove it, the value is fixed";
 
@@ -43,17 +45,15 @@ export const ADVICE: Readonly<Record<string, string>> = {
   "rtc.congestion_control.stream_allocator.probe_mode":
     "remove it, probes are packets sent again, and padding for who takes no RTX",
   "rtc.congestion_control.stream_allocator.paused_min_wait":
-    "remove it, a path on which all is paused is asked once a second",
+    "remove it, a path on which all is paused is asked each 1–4 s, with sound on it",
   "rtc.congestion_control.remote_bwe":
     "remove it, REMB is followed for who does not say when packets came, by fixed rules",
-  "rtc.congestion_control.remote_bwe.probe_controller":
-    "set rtc.congestion_control.stream_allocator.probe_min_bps and probe_overage_pct",
+  "rtc.congestion_control.remote_bwe.probe_controller": OWN_PROBES,
   "rtc.congestion_control.use_send_side_bwe_interceptor": BY_ARRIVALS,
   "rtc.congestion_control.use_send_side_bwe": BY_ARRIVALS,
   "rtc.congestion_control.send_side_bwe_pacer":
     "remove it, bursts are spread where the path is full, and nowhere else",
-  "rtc.congestion_control.send_side_bwe.congestion_detector.probe_regulator":
-    "set rtc.congestion_control.stream_allocator.probe_min_bps and probe_overage_pct",
+  "rtc.congestion_control.send_side_bwe.congestion_detector.probe_regulator": OWN_PROBES,
   "video.stream_tracker_manager": FIXED,
   "turn.relay_range_start": NO_RELAYS,
   "turn.relay_range_end": NO_RELAYS,

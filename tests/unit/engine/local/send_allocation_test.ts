@@ -133,6 +133,22 @@ Deno.test("SendAllocation leaves room for sound in what a first burst has shown"
   }
 });
 
+Deno.test("SendAllocation leaves room for sound in what later bursts show while the start is all that is known", () => {
+  const { allocation, add } = world();
+  const video = add("video", new Track(100_000, 400_000));
+  add("mic", new Track(60_000), "audio", EVERYTHING, []);
+  const estimate = new FakeEstimate();
+  Object.assign(estimate, { limitedBy: "start", bps: 300_000 });
+  allocation.share(estimate, 0);
+  // Beside sound there are 455 kbit/s of the 460 with which a step need not be seen for long.
+  Object.assign(estimate, { bps: 525_000, probed: 515_000 });
+  for (let now = 100; now <= 1_500; now += 100) allocation.share(estimate, now);
+  assert.equal(video.last, "0/3");
+  estimate.probed = 525_000;
+  allocation.share(estimate, 1_600);
+  assert.equal(video.last, "1/3");
+});
+
 Deno.test("SendAllocation takes no larger picture that jerks, unless its subscriber wants no more frames", () => {
   const { allocation, add } = world();
   const smooth = new Track(100_000, 400_000);

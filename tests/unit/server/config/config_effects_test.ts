@@ -80,6 +80,18 @@ Deno.test("Advice is given for keys without an effect alone, and every one of th
   }
 });
 
+Deno.test("adviceFor() names no key that does something else", () => {
+  const group = "rtc.congestion_control";
+  for (
+    const [path, whatDoesNot] of [
+      [`${group}.remote_bwe.probe_controller.settle_wait_min`, /^set /],
+      [`${group}.remote_bwe.probe_controller.probe_regulator.base_interval`, /^set /],
+      [`${group}.send_side_bwe.congestion_detector.probe_regulator.max_duration`, /^set /],
+      [`${group}.stream_allocator.paused_min_wait`, /once a second/],
+    ] as const
+  ) assert.doesNotMatch(adviceFor(path), whatDoesNot);
+});
+
 Deno.test("keysInEffect() are the keys that a server reads that is really run", async () => {
   const [port, metrics] = [await freeTcpPort(ADDRESS), await freeTcpPort("127.0.0.2")];
   const recorded = recordReads(parseConfig({
