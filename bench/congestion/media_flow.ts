@@ -73,6 +73,8 @@ type Told =
   | {
     readonly remb?: number | undefined;
     readonly lost?: number | undefined;
+    /** In packets. */
+    readonly missing?: number | undefined;
     readonly last?: number | undefined;
   };
 
@@ -252,7 +254,8 @@ export class MediaFlow implements PacedTrack {
     if (now >= this.#reportAt) {
       // As libwebrtc has it: between half and one and a half of the interval.
       this.#reportAt = now + REPORT_MS * (0.5 + (this.#reports++ * PHASE_STEP) % 1);
-      this.#tell({ last: this.#lastPlace }, REPORT_BYTES, now);
+      const { lost, missing } = this.#lostSince();
+      this.#tell({ last: this.#lastPlace, lost, missing }, REPORT_BYTES, now);
     }
     if (now < this.#feedbackAt) return;
     this.#feedbackAt = now + FEEDBACK_INTERVAL_MS;
@@ -265,12 +268,18 @@ export class MediaFlow implements PacedTrack {
     let lost: number | undefined;
     if (now >= this.#reportAt) {
       this.#reportAt = now + REPORT_MS;
-      const packets = this.sentPackets - this.#reportedPackets;
-      lost = packets === 0 ? 0 : (this.lostPackets - this.#reportedLost) / packets;
-      this.#reportedPackets = this.sentPackets;
-      this.#reportedLost = this.lostPackets;
+      ({ lost } = this.#lostSince());
     }
     if (remb !== undefined || lost !== undefined) this.#tell({ remb, lost }, REPORT_BYTES, now);
+  }
+
+  /** Since the report before. */
+  #lostSince(): { lost: number; missing: number } {
+    const packets = this.sentPackets - this.#reportedPackets;
+    const missing = this.lostPackets - this.#reportedLost;
+    this.#reportedPackets = this.sentPackets;
+    this.#reportedLost = this.lostPackets;
+    return { lost: packets === 0 ? 0 : missing / packets, missing };
   }
 
   #tell(told: Told, length: number, now: number): void {
@@ -316,6 +325,7 @@ export class MediaFlow implements PacedTrack {
       if (!(bytes instanceof Uint8Array)) {
         if (bytes.last !== undefined) {
           this.estimate.awaited(this.#leftAt[bytes.last + 1] ?? Infinity, now);
+          this.estimate.report(Math.floor(bytes.lost! * 256) / 256, now, bytes.missing);
           continue;
         }
         if (bytes.remb !== undefined) this.estimate.remb(bytes.remb, now);

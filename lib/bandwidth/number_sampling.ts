@@ -27,12 +27,12 @@ const WATCH_MS = 500;
  * So few packets that are asked for again are no doubt yet, but a reason to look at once, unless it
  * happened within so long before, ms: most paths lose one now and then.
  */
-const FEW_MISSED = 2;
+export const FEW_MISSED = 2;
 const FEW_MISSED_MS = 250;
 /** A message all of whose packets waited for longer is a reason for doubt, ms. */
 export const DOUBTFUL_WAIT_MS = 20;
 /** …and so is one that is on its way for so much longer than a round trip, ms. */
-export const DOUBTFUL_WAY_MS = 50;
+const DOUBTFUL_WAY_MS = 50;
 
 /** Calm ends where more of late packets than this share, and so many, are asked for again… */
 const MOST_MISSED = 0.01;
@@ -49,6 +49,8 @@ const MOST_RTT_MS = 250;
 export class NumberSampling {
   /** Everything that leaves before is numbered; `Infinity` while the path is not calm. */
   #watchedUntil = Infinity;
+  /** When a numbered packet left last. */
+  #leftAt = -Infinity;
   /** When packets were asked for again last. */
   #missedAt = -Infinity;
   /** From one moment to the next, ms. */
@@ -59,6 +61,8 @@ export class NumberSampling {
   /** The newest moment began then, and its first packet has this number; -1 before its time. */
   #momentAt = -Infinity;
   #first = -1;
+  /** What was awaited for too long left then: once it was noticed, it is no news. */
+  #awaitedAt = -Infinity;
   /** Bytes since the moment before it began, and since it did. */
   #bytesBefore = 0;
   #bytes = 0;
@@ -98,15 +102,18 @@ export class NumberSampling {
   /** A numbered packet left. */
   sent(sequence16: number, bytes: number, now: number): void {
     this.#packets++;
+    const pausedMs = now - this.#leftAt;
+    this.#leftAt = now;
     if (!this.isSampled(now)) return;
-    const sinceMs = now - this.#momentAt;
-    if (sinceMs > PAUSE_MS && sinceMs !== Infinity) {
+    if (pausedMs > PAUSE_MS && pausedMs !== Infinity) {
       // Nothing left for a while: what was known of the path is old.
       this.#endStretch(now);
       this.#watchedUntil = now + CALM_MS;
+      this.#everyMs = EVERY_MS;
       this.#forgetMoment();
       return;
     }
+    const sinceMs = now - this.#momentAt;
     if (sinceMs >= this.#everyMs) {
       // One whose first packet is not told of says nothing, and the next is compared with none.
       if (this.#first >= 0) this.#arrivedAt = -1;
@@ -177,6 +184,14 @@ export class NumberSampling {
     this.#missed += count;
     if (this.#missed >= LEAST_MISSED && this.#missed > this.#packets * MOST_MISSED) this.#end(now);
     return wasSampled && !this.isSampled(now);
+  }
+
+  /** Whether it is news that nothing is known yet of a packet that left then. */
+  isDoubtful(leftAt: number, rttMs: number, now: number): boolean {
+    // (One that is lost stays unknown as long as nothing is sent behind it.)
+    if (leftAt <= this.#awaitedAt || now - leftAt <= rttMs + DOUBTFUL_WAY_MS) return false;
+    this.#awaitedAt = leftAt;
+    return true;
   }
 
   /** Something happened: everything is numbered for a while. */

@@ -23,7 +23,7 @@ import { CoarseSignals } from "./coarse_signals.ts";
 import { Demand } from "./demand.ts";
 import { DEFAULT_ESTIMATE, type LimitedBy, type SendEstimateOptions } from "./estimate_options.ts";
 import { LOSS, LossModel } from "./loss_model.ts";
-import { DOUBTFUL_WAIT_MS, DOUBTFUL_WAY_MS, NumberSampling } from "./number_sampling.ts";
+import { DOUBTFUL_WAIT_MS, FEW_MISSED, NumberSampling } from "./number_sampling.ts";
 import { isWhole, type ProbeCluster } from "./probe_cluster.ts";
 import { ProbePlan } from "./probe_plan.ts";
 import { ProbeResult } from "./probe_result.ts";
@@ -250,9 +250,9 @@ export class SendEstimate {
     this.#combine(now);
   }
 
-  /** Loss in a reception report, 0–1: counts only where there is no transport-wide feedback. */
-  report(fractionLost: number, now: number): void {
-    if (fractionLost > 0) this.#watch(now);
+  /** Loss in a reception report, 0–1, and in packets: with transport-wide feedback a doubt only. */
+  report(fractionLost: number, now: number, lost = Infinity): void {
+    if (fractionLost > 0 && !(this.#silence.isHeard && lost <= FEW_MISSED)) this.#watch(now);
     if (this.#silence.isHeard || !(fractionLost >= 0)) return;
     const most = this.#demand.idealBps * DEMAND_ROOM;
     this.#coarse.report(Math.min(1, fractionLost), this.#bps, most, now);
@@ -261,7 +261,7 @@ export class SendEstimate {
 
   /** A report does not know yet of a packet that left then: there may be a queue in its way. */
   awaited(leftAt: number, now: number): void {
-    if (now - leftAt > this.rttMs + DOUBTFUL_WAY_MS) this.#watch(now);
+    if (this.#sampling.isDoubtful(leftAt, this.rttMs, now)) this.#watch(now);
   }
 
   /** The round trip was measured by other means, ms. */

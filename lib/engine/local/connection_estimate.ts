@@ -228,13 +228,14 @@ export class ConnectionEstimate implements SendHistory, Departing {
    * A reception report on video.
    *
    * @param fractionLost Its field: 0–255 for 0–1.
+   * @param lost Packets that did not come since the report before.
    * @param nextLeftAt When the packet behind the last that it knows of left; `Infinity`: not yet.
    * @returns `false` if that is no news: nothing was lost, and when packets came is told.
    */
-  receiveReport(fractionLost: number, nextLeftAt: number, now: number): boolean {
+  receiveReport(fractionLost: number, lost: number, nextLeftAt: number, now: number): boolean {
     this.#informed?.awaited(nextLeftAt, now);
     if (fractionLost === 0 && this.#isTold) return false;
-    this.#informed?.report(fractionLost / 256, now);
+    this.#informed?.report(fractionLost / 256, now, lost);
     this.#changed(now);
     return true;
   }

@@ -292,8 +292,9 @@ export class SendingSide {
     }
     const loss = sent.track.receiveReport(this.#rttMs, block, now);
     if (sent.section.kind === "audio") this.#copies.reported(loss, now);
-    else if (this.bandwidth.receiveReport(block.fractionLost, loss.nextLeftAt, now)) {
-      this.#share(now);
+    else {
+      const { lost, nextLeftAt } = loss;
+      if (this.bandwidth.receiveReport(block.fractionLost, lost, nextLeftAt, now)) this.#share(now);
     }
   }
 

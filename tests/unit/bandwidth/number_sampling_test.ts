@@ -198,6 +198,27 @@ Deno.test("NumberSampling takes a path on which nothing left for two seconds for
   assert.equal(send(sampling, 14_000, 14_400).length, 20);
 });
 
+Deno.test("NumberSampling notices a pause behind a packet that is missed, too", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 6_500);
+  assert.equal(sampling.missed(1, 6_501), false);
+  assert.equal(send(sampling, 9_000, 14_000).length, 5_000, "everything, for five seconds");
+});
+
+Deno.test("NumberSampling has rare moments after a pause only once it was calm for as long as at first", () => {
+  const sampling = calm();
+  send(sampling, 6_000, 16_000);
+  sampling.update(true, 16_000);
+  send(sampling, 16_000, 17_000);
+  send(sampling, 20_000, 25_000);
+  sampling.update(true, 25_000);
+  assert.equal(send(sampling, 25_000, 25_800).length, 40, "two moments");
+  send(sampling, 25_800, 35_000);
+  sampling.update(true, 35_000);
+  send(sampling, 35_000, 35_400);
+  assert.equal(send(sampling, 35_400, 36_200).length, 20, "one moment");
+});
+
 Deno.test("NumberSampling compares nothing across a moment whose first packet did not come", () => {
   const sampling = calm();
   send(sampling, 6_000, 6_300);

@@ -140,9 +140,9 @@ Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all a
   };
   const doubts = [
     (now: number) => connection.missed(3, now),
-    (now: number) => connection.receiveReport(1, Infinity, now),
+    (now: number) => connection.receiveReport(1, 3, Infinity, now),
     // A round trip takes 26 ms.
-    (now: number) => connection.receiveReport(0, now - 77, now),
+    (now: number) => connection.receiveReport(0, 0, now - 77, now),
   ];
   let now = 10_000;
   for (const doubt of doubts) {
@@ -153,9 +153,36 @@ Deno.test("ConnectionEstimate has few packets numbered on a calm path, and all a
     now += 1_000;
   }
   round(now);
-  connection.receiveReport(0, now + 25, now + 100);
-  connection.receiveReport(0, Infinity, now + 100);
+  connection.receiveReport(0, 0, now + 25, now + 100);
+  connection.receiveReport(0, 0, Infinity, now + 100);
   assert.equal(numbered(now + 100), 0, "what is on its way is no doubt");
+  connection.receiveReport(8, 2, Infinity, now + 100);
+  assert.equal(numbered(now + 100), 0, "nor is a packet that is lost now and then");
+});
+
+Deno.test("ConnectionEstimate doubts a path once for a packet that nothing is heard of, however often it is named", () => {
+  const { connection, outlet, report } = world();
+  connection.setVideo(true, 0);
+  connection.estimate!.setDemand(100_000, 400_000, 0);
+  const history = outlet.history!;
+  let next = 0;
+  let numbered = 0;
+  for (let now = 0; now < 30_000; now += 100) {
+    const first = next;
+    for (let at = now; at < now + 50; at += 10) {
+      if (!history.numbers(at)) {
+        history.skipped(1_000, at);
+        continue;
+      }
+      if (now >= 20_000) numbered++;
+      history.sent(next++ & 0xffff, 1_000, PACKET_KIND.media, at);
+    }
+    const at = Array.from({ length: next - first }, (_, i) => (now + 10 * i + 5) * 4);
+    if (at.length > 0) report(first, at, now + 60);
+    if (now > 10_000 && now % 1_000 === 0) connection.receiveReport(0, 0, 9_900, now + 60);
+    connection.tick(now + 70);
+  }
+  assert.ok(numbered > 0 && numbered <= 10_000 / 400 * 2, `${numbered} of 500`);
 });
 
 Deno.test("ConnectionEstimate looks at the queue of a TCP path while there is video, and goes by it", () => {
@@ -427,9 +454,9 @@ Deno.test("ConnectionEstimate numbers the packets, and knows what, as if its est
       if (random.uint32() % 30 === 0) {
         const lost = random.uint32() % 20 === 0 ? 2 : 0;
         const nextLeftAt = random.uint32() % 20 === 0 ? later - 150 : later - 5;
-        connection.receiveReport(lost, nextLeftAt, later);
+        connection.receiveReport(lost, lost * 2, nextLeftAt, later);
         each.estimate.awaited(nextLeftAt, later);
-        each.estimate.report(lost / 256, later);
+        each.estimate.report(lost / 256, later, lost * 2);
       }
       if (random.uint32() % 600 === 0) {
         const ideal = 900_000 + random.uint32() % 300_000;
