@@ -112,7 +112,7 @@ Deno.test("SendingSide knows when the packet left that a report on video does no
     upTrack.receive(0, viewOf(rtpPacket(fields)), 1_000 + 33 * i);
   }
   const told: number[] = [];
-  side.bandwidth.receiveReport = (_lost, nextLeftAt) => told.push(nextLeftAt) > 0;
+  side.bandwidth.receiveReport = (_fraction, _lost, nextLeftAt) => told.push(nextLeftAt) > 0;
   for (const { ssrc, sequenceNumber } of sink.views.slice(-3)) {
     side.receiveReport(
       Object.assign(new ReportBlock(), { ssrc, highestSequence: sequenceNumber }),
