@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { AllocatedTrack, Allocation, LEVELS } from "../../lib/bandwidth/allocation.ts";
+import { AllocatedTrack, Allocation, LEVELS, ROOM } from "../../lib/bandwidth/allocation.ts";
 import { SENT } from "../../lib/bandwidth/sent_packets.ts";
 import type { MediaFlow, Source } from "./media_flow.ts";
 
@@ -194,7 +194,7 @@ export class LayeredSource implements Source {
     const { baseBps, idealBps, goalBps } = this.allocation;
     const audio = idealBps === 0 ? 0 : AUDIO_BPS;
     const next = goalBps === 0 ? 0 : goalBps + AUDIO_BPS;
-    estimate.setDemand(baseBps + audio, idealBps + audio, now, next);
+    estimate.setDemand(baseBps + audio, idealBps * ROOM + audio, now, next);
     for (const [number, track] of this.#tracks.entries()) {
       const { allocated } = track;
       const level = allocated.usable === 0 ? NOTHING : allocated.level;

@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { link, rates, runFlows, seeded, wideLink } from "../../bench/congestion/congestion_run.ts";
+import { LayeredSource } from "../../bench/congestion/layered_source.ts";
 import { MediaFlow, type Source } from "../../bench/congestion/media_flow.ts";
 import { SENT } from "../../lib/bandwidth/sent_packets.ts";
 
@@ -91,6 +92,19 @@ Deno.test("a receiver of a camera has next to nothing to tell of a path that car
   const told = samples.filter(({ atMs }) => atMs >= 45_000 && atMs < 60_000);
   const messages = told.reduce((sum, sample) => sum + sample.messages, 0);
   assert.ok(messages <= 15 * 2, `${messages} in a quarter of a minute`);
+});
+
+Deno.test("a path that widened and loses a packet now and then is calm in the end, whatever held it", () => {
+  for (const seed of [2, 6, 15]) {
+    const chance = seeded(seed);
+    const forward = link(rates([0, 0.5], [40, 10]), chance, { lossRate: 0.001 });
+    const source = new LayeredSource({ tracks: 1, chance });
+    const flow = new MediaFlow({ forward, back: wideLink(chance), delayMs: 25, source });
+    runFlows([flow], 160_000);
+    const late = flow.samples.filter(({ atMs }) => atMs >= 100_000);
+    const messages = late.reduce((sum, sample) => sum + sample.messages, 0);
+    assert.ok(messages < 60 * 10, `seed ${seed}: ${messages} in a minute`);
+  }
 });
 
 Deno.test("a packet that is lost now and then has a receiver tell of one moment more", () => {
