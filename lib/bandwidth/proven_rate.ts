@@ -12,10 +12,13 @@ const PROBED_MS = 3_000;
 /**
  * So many times the estimate one burst alone is believed; more has to be seen in two, one so soon
  * after the other, ms: where a thread or a radio waits, packets that came one by one arrive in one
- * lump, as on a path that is much wider.
+ * lump, as on a path that is much wider. A burst's result is known a round trip after it, and the
+ * next one is sent then: on long ways it may take so many round trips, of a second at most.
  */
 const LEAP = 1.3;
 const CONFIRMED_MS = 1_000;
+const CONFIRMED_TRIPS = 4;
+const LONGEST_TRIP_MS = 1_000;
 
 /** One path's; bits per second, `now` in monotonic ms. */
 export class ProvenRate {
@@ -31,10 +34,13 @@ export class ProvenRate {
    * A burst has shown so much.
    *
    * @param estimateBps `Infinity` where it is believed whole.
+   * @param rttMs Below 0 where it is not known.
    * @returns What of it is believed: so much was carried.
    */
-  probed(shownBps: number, estimateBps: number, now: number): number {
-    const before = now - this.#shownAt > CONFIRMED_MS ? 0 : this.#shownBps;
+  probed(shownBps: number, estimateBps: number, rttMs: number, now: number): number {
+    const tripsMs = CONFIRMED_TRIPS * Math.min(rttMs, LONGEST_TRIP_MS);
+    const isOld = now - this.#shownAt > Math.max(CONFIRMED_MS, tripsMs);
+    const before = isOld ? 0 : this.#shownBps;
     this.#shownBps = shownBps;
     this.#shownAt = now;
     const bps = Math.min(shownBps, Math.max(estimateBps * LEAP, before));

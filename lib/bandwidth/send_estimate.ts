@@ -457,7 +457,7 @@ export class SendEstimate {
     const [rate, isFirst] = [this.#rate, this.#limitedBy === "start"];
     const { lostShare, packets, isSaturated: isFull } = this.#result;
     const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
-    const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, now);
+    const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, this.rttMs, now);
     if (bps > rate.bps && !this.#queue.isGrowing) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
     else if (isFull && isFirst) rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
