@@ -3,22 +3,22 @@
  * is, and compare its figures with that page.
  */
 
-/** What was measured. */
+/** What was measured: rows of what things cost now, in docs/performance.md, unless another is named. */
 export const FIGURES = {
-  /** µs of CPU for each packet that reaches somebody: row `meeting-8`, rooms of eight. */
-  smallRoomUs: 9.3,
-  /** The same where one is seen by fifty: row `video-1-50`. */
-  largeRoomUs: 6.4,
-  /** Packets a second of a video of 2 Mbit/s: row `video-1-50`, 12,250 to 50 people. */
-  videoPackets: 245,
+  /** µs of CPU for each packet that reaches somebody: row of a meeting of eight. */
+  smallRoomUs: 8.6,
+  /** The same where one is seen by fifty: row of video. */
+  largeRoomUs: 6.7,
+  /** Packets a second of a video of 2 Mbit/s: row `video-1-50`, 12,300 to 50 people. */
+  videoPackets: 246,
   /** Packets a second of a microphone: row `audio-10-50`, 25,000 for ten heard by 50. */
   audioPackets: 50,
-  /** µs a second of somebody who is only there: row `together` of idle participants. */
-  idleUs: 164,
-  /** kB of memory of somebody who is only there: the row below. */
-  idleKb: 75,
-  /** ms of CPU of a join: row `the server's process`, after. */
-  joinMs: 6.7,
+  /** µs a second of somebody who is only there: the row of it. */
+  idleUs: 120,
+  /** kB of memory of somebody who is only there: its row, where there are 1,000. */
+  idleKb: 160,
+  /** ms of CPU of a join: its row. */
+  joinMs: 4.4,
   /** MB of a server with one worker, and of one with two: table of memory, now. */
   oneWorkerMb: 117.7,
   twoWorkersMb: 141.3,
