@@ -89,7 +89,7 @@ const FIRST = [
  * is what a browser or a reader does within a time of its own, of which an outage has left little.
  * All of these wait for most of their time: two of them keep less than one core busy.
  */
-const IN_PAIRS = ["udp_outage", "data_readers"];
+const IN_PAIRS = ["remb", "udp_outage", "data_readers"];
 /**
  * End-to-end tests that run when nothing else does, one after the other: what they look at is how
  * much of a path is used, and a processor that has no time for it looks like a path that is full; or
@@ -100,7 +100,6 @@ const ALONE = [
   "data_flood",
   "impaired_clients",
   "narrow_path",
-  "remb",
   "signalling_weight",
 ];
 /** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
