@@ -122,7 +122,7 @@ Deno.test({
   fn: async () => {
     const metricsPort = await freeTcpPort("127.0.0.1");
     const config = { workers: 0, prometheus: { port: metricsPort } };
-    await using server = await startRoomwire({ config });
+    await using server = await startRoomwire({ config, collectsEarly: true });
     await using other = await startRoomwire({ config: { workers: 0 } });
     await using call = await Call.on(server);
     await using neighbours = await Call.on(other);
