@@ -18,7 +18,7 @@ export const FIGURES = {
   /** kB of memory of somebody who is only there: its row, where there are 1,000. */
   idleKb: 160,
   /** ms of CPU of a join: its row. */
-  joinMs: 4.4,
+  joinMs: 5.3,
   /** MB of a server with one worker, and of one with two: table of memory, now. */
   oneWorkerMb: 117.7,
   twoWorkersMb: 141.3,
