@@ -27,8 +27,15 @@ const TALK_EVERY_MS = 20;
 const OPEN_LIMIT_MS = 10_000;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-const sockets = openNativeSockets() ?? openPortableSockets();
-const everybody: LoadParticipant[] = [];
+const shared = {
+  sockets: openNativeSockets() ?? openPortableSockets(),
+  platform: denoPlatform(),
+  certificate: createCertificate(),
+  profile: clientProfile("libwebrtc"),
+  draw: Math.random,
+  published: new Map(),
+};
+let everybody: LoadParticipant[] = [];
 let onTurn = (_now: number): void => {};
 
 /** For the process's life. */
@@ -36,7 +43,7 @@ async function run(): Promise<void> {
   for (;;) {
     await pause(SWEEP_MS);
     onTurn(performance.now());
-    sockets.sweep();
+    shared.sockets.sweep();
     const now = performance.now();
     for (const participant of everybody) participant.poll(now);
   }
@@ -49,15 +56,7 @@ async function join(
 ): Promise<LoadParticipant> {
   const participant = await LoadParticipant.join(
     { server, signalling: "v1", room, identity, autoSubscribe: false },
-    {
-      sockets,
-      platform: denoPlatform(),
-      certificate: createCertificate(),
-      profile: clientProfile("libwebrtc"),
-      draw: Math.random,
-      published: new Map(),
-      ...counted,
-    },
+    { ...shared, ...counted },
   );
   everybody.push(participant);
   await participant.begin([]);
@@ -69,7 +68,7 @@ async function join(
   return participant;
 }
 
-/** Everybody joins; talks for a while, and on through a flood until all of it has come. */
+/** Everybody joins, talks for a while and on through a flood until all of it has come, and leaves. */
 async function flood(options: FloodOptions): Promise<FloodFigures> {
   const [flooded, talked] = [new LoadCounts(), new LoadCounts()];
   const reading = {
@@ -104,6 +103,9 @@ async function flood(options: FloodOptions): Promise<FloodFigures> {
   const wallMs = performance.now() - floodAt;
   const talk = talked.latency.percentiles();
   onTurn = () => {};
+  const leaving = everybody;
+  everybody = [];
+  await Promise.all(leaving.map((participant) => participant.leave().catch(() => {})));
   return { sent, arrived: flooded.messages, wallMs, quietTalk, talk, written };
 }
 

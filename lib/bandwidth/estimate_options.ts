@@ -30,7 +30,7 @@ export interface SendEstimateOptions {
   /** Where nothing has lowered the rate lately, what it is needs no proof. */
   readonly isTrusting?: boolean;
   /** Absent: {@linkcode DEFAULT_PROBES}. */
-  readonly probes?: ProbeGoals;
+  readonly probes?: ProbeGoals | undefined;
   /** Few packets are numbered on a calm path: whoever sends asks which. Absent: all are. */
   readonly samples?: boolean;
 }

@@ -14,7 +14,12 @@ import { startRoomwire } from "../support/process/roomwire_process.ts";
 import { ChromiumBrowser } from "../support/sdk/chromium.ts";
 import { serveClientPage } from "../support/sdk/client_page_server.ts";
 import { DistantClient } from "../support/sdk/distant_client.ts";
-import { figuresBetween, type StreamTotals, totalsOf } from "../support/sdk/stream_totals.ts";
+import {
+  figuresBetween,
+  MACHINE_CONCEALS,
+  type StreamTotals,
+  totalsOf,
+} from "../support/sdk/stream_totals.ts";
 import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
 
 const ROOM = "audio-copies";
@@ -26,8 +31,6 @@ const LOSSY: PathCondition = {
 const LOOK_MS = 10_000;
 /** Less than this is made up, beside what a late machine does to the sound of anybody. */
 const WHOLE_SOUND = 0.02;
-/** More than that is no late machine, but a fault that everybody hears. */
-const MACHINE_CONCEALS = 0.1;
 /** libwebrtc reports on audio each 2.5 to 7.5 s. */
 const TOLD_MS = 8_000;
 /** Copies stay for 20 s behind the last loss. */

@@ -10,7 +10,7 @@ import { eventually } from "../support/process/eventually.ts";
 import { LossyProxy } from "../support/process/lossy_proxy.ts";
 import type { BrowserClient } from "../support/sdk/browser_client.ts";
 import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
-import { watchInbound } from "../support/sdk/stream_totals.ts";
+import { MACHINE_CONCEALS, watchInbound } from "../support/sdk/stream_totals.ts";
 
 const fixture = CallFixture.forThisFile();
 
@@ -28,8 +28,6 @@ const STEADY_MS = 10_000;
 const SHOWN = { lowest: 8 / 15, larger: 0.45 };
 const LOWEST_HEIGHT = CAMERA.height / 4;
 const LEAST_FPS = 3;
-/** More than that is no late machine, but a fault that everybody hears. */
-const MACHINE_CONCEALS = 0.1;
 
 /** What one received stream did in a while. */
 async function during(client: BrowserClient, sid: string, ms: number) {

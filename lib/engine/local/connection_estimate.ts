@@ -9,11 +9,7 @@
  * @module
  */
 import { ProbeSender } from "../../bandwidth/probe_sender.ts";
-import {
-  DEFAULT_PROBES,
-  type ProbeGoals,
-  SAMPLED_ESTIMATE,
-} from "../../bandwidth/estimate_options.ts";
+import { type ProbeGoals, SAMPLED_ESTIMATE } from "../../bandwidth/estimate_options.ts";
 import { SendEstimate } from "../../bandwidth/send_estimate.ts";
 import {
   NO_CLUSTER,
@@ -148,7 +144,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
       return;
     }
     if (this.#estimate === undefined) {
-      const options = { ...SAMPLED_ESTIMATE, probes: this.#world.probes ?? DEFAULT_PROBES };
+      const options = { ...SAMPLED_ESTIMATE, probes: this.#world.probes };
       this.#estimate = new SendEstimate(options, () => this.#restsUntil = -Infinity);
       this.#estimate.isNumbered = this.#isNumbered;
       if (this.#rttMs >= 0) this.#estimate.roundTrip(this.#rttMs, now);

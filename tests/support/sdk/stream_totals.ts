@@ -47,6 +47,9 @@ export interface StreamFigures {
   readonly kbps: number;
 }
 
+/** Part of sound that a late machine makes up of anybody's; more is a fault that everybody hears. */
+export const MACHINE_CONCEALS = 0.1;
+
 /** Reads what webrtc-stats says of a stream. */
 export function totalsOf(inbound: Readonly<Record<string, number>>): StreamTotals {
   const figure = (name: string) => Number(inbound[name] ?? 0);
