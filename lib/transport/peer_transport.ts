@@ -256,12 +256,14 @@ export class PeerTransport implements PathOwner {
    * Sends a message on LiveKit's channel of that kind, or on the first of the peer's own; `false`
    * if it was not taken. It leaves with the next {@linkcode PeerTransport.flushData}; `bytes` are
    * kept until the peer has them and must not change, but may be sent to many.
+   *
+   * @param sender Whose it is, see {@linkcode DataChannels.send}.
    */
-  sendData(kind: ChannelKind | "raw", bytes: Uint8Array, now: number): boolean {
+  sendData(kind: ChannelKind | "raw", bytes: Uint8Array, now: number, sender: number): boolean {
     const channels = this.#channels;
     const label = kind === "raw" ? channels?.ownLabel : CHANNEL_LABELS[kind];
     if (channels === undefined || label === undefined) return false;
-    if (!channels.send(label, bytes, false, now)) return false;
+    if (!channels.send(label, bytes, false, now, sender)) return false;
     this.#options.listener.onDataPending();
     return true;
   }
@@ -273,8 +275,8 @@ export class PeerTransport implements PathOwner {
   }
 
   /** See {@linkcode DataChannels.isBacklogged}. */
-  isDataBacklogged(waits: boolean, now: number): boolean {
-    return this.#channels?.isBacklogged(waits, now) ?? false;
+  isDataBacklogged(waits: boolean, now: number, sender: number): boolean {
+    return this.#channels?.isBacklogged(waits, now, sender) ?? false;
   }
 
   /** See {@linkcode DataChannels.holdReliable}. */

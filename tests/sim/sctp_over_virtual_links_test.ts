@@ -231,3 +231,44 @@ Deno.test("Two runs of one seed send the same packets", () => {
   };
   assert.deepEqual(log(), log());
 });
+
+/** Delays of who writes 100 bytes each 20 ms beside 10,000 tiny messages written at once, ms. */
+function delaysBesideBurst(seed: number, link: Partial<LinkDirection>, talker: number): number[] {
+  const world = new SctpLink(seed, link).connect();
+  const { left, right } = world;
+  for (let i = 0; i < 200; i++) left.send(numbered(0, 1_100), { sender: 1 });
+  world.run(10_000, () => right.taken.length === 200); // so that the window is as large as it gets
+  for (let i = 0; i < 10_000; i++) left.send(numbered(0, 60), { sender: 1 });
+  const sentAt: number[] = [];
+  const delays: number[] = [];
+  let seen = right.taken.length;
+  const look = () => {
+    for (; seen < right.taken.length; seen++) {
+      if (right.taken[seen]!.bytes.length === 100) delays.push(world.now - sentAt[delays.length]!);
+    }
+    return false;
+  };
+  for (let i = 0; i < 100; i++) {
+    sentAt.push(world.now);
+    left.send(numbered(0, 100), { sender: talker });
+    world.run(20, look);
+  }
+  world.run(60_000, () => look() || delays.length === 100);
+  assert.equal(delays.length, 100, `seed ${seed}`);
+  return delays.sort((a, b) => a - b);
+}
+
+for (const lossRate of [0, 0.02]) {
+  Deno.test(`SctpAssociation lets somebody else's messages pass a burst that waits (${lossRate} lost)`, () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const link = { bps: 8_000_000, delayMs: 10, queueBytes: 64 * 1024, lossRate };
+      const behind = delaysBesideBurst(seed, link, 1);
+      const beside = delaysBesideBurst(seed, link, 2);
+      // A full queue on the way takes 64 ms, and the way itself 10. What is lost takes longer.
+      const place = lossRate === 0 ? 99 : 80;
+      const said = `seed ${seed}: ${beside[place]} ms, and ${behind[place]} behind the burst`;
+      assert.ok(beside[place]! <= 64 + 10 + 5, said);
+      assert.ok(behind[place]! > 400, said);
+    }
+  });
+}

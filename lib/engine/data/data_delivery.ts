@@ -5,7 +5,7 @@
  */
 import type { DataWorld } from "./data_endpoint.ts";
 import type { DataFlow, DataWriter } from "./data_flow.ts";
-import type { DataRoom, DataTableEntry } from "./data_table.ts";
+import type { DataRoom, DataTableEntry, WaitingData } from "./data_table.ts";
 import { isDestination, type RoutedData } from "./routed_data.ts";
 
 /** Bytes of unnumbered reliable data held for one member that is still connecting. */
@@ -72,7 +72,7 @@ export class DataDelivery {
     const kind = data.raw ? "raw" : "reliable";
     this.messagesSent += all.length;
     try {
-      for (const bytes of all) endpoint?.sendData(kind, bytes, now);
+      for (const { bytes, from } of all) endpoint?.sendData(kind, bytes, now, from);
     } catch (error) {
       this.#world.failed(data.receiver, error);
     }
@@ -110,7 +110,7 @@ export class DataDelivery {
     if (endpoint === undefined) return;
     this.messagesSent++;
     try {
-      endpoint.sendData(isRaw ? "raw" : data.kind, bytes, now);
+      endpoint.sendData(isRaw ? "raw" : data.kind, bytes, now, data.from);
       if (isReliable && !isRaw && writer !== undefined) {
         this.#flow.sent(writer, entry.data, endpoint, now);
       }
@@ -136,15 +136,18 @@ export class DataDelivery {
     if (entry.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
       return this.#world.drops.count("data_waiting_overflow");
     }
-    entry.waiting.push(bytes);
+    entry.waiting.push({ bytes, from });
     entry.waitingBytes += bytes.length;
   }
 }
 
 /** The message that a member is sent: none if it cannot read such a packet. */
-function encodedFor({ data }: DataTableEntry, { bytes, payload }: RoutedData): Uint8Array[] {
-  if (!data.raw) return [bytes];
-  return payload === undefined ? [] : [payload];
+function encodedFor(
+  { data }: DataTableEntry,
+  { bytes, payload, from }: RoutedData,
+): WaitingData[] {
+  if (!data.raw) return [{ bytes, from }];
+  return payload === undefined ? [] : [{ bytes: payload, from }];
 }
 
 function noteEngine(engines: number[], entry: DataTableEntry | undefined): void {

@@ -13,12 +13,21 @@ import type { DataLane } from "../relay/data_lane.ts";
 
 /** The data side of one connection. */
 export interface DataEndpoint {
-  /** Sends one message; counted if it was not taken. `bytes` may be kept, and never change. */
-  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array, now: number): void;
+  /**
+   * Sends one message; counted if it was not taken. `bytes` may be kept, and never change.
+   *
+   * @param sender Whose it is: what one sends of a kind stays in order, and senders take turns.
+   */
+  sendData(
+    kind: DataKind | "data_track" | "raw",
+    bytes: Uint8Array,
+    now: number,
+    sender: number,
+  ): void;
   /** Whether messages can be sent: reliably, or on a channel of the client's own. */
   isDataOpen(kind: "reliable" | "raw"): boolean;
-  /** Whether its writers should wait for its reader (`waits`: whether they do already). */
-  isDataBacklogged(waits: boolean, now: number): boolean;
+  /** Whether `sender` should wait for its reader (`waits`: whether it does already). */
+  isDataBacklogged(waits: boolean, now: number, sender: number): boolean;
   /** Stops, or goes on, reading the reliable messages it is sent, from the next one on. */
   holdData(held: boolean): void;
 }

@@ -1,8 +1,8 @@
 /**
  * Who waits for whom: writers whose reliable messages a reader does not take fast enough.
  *
- * Contract: while a reader that keeps up at least somewhat has too much waiting, the writers whose
- * messages it did not take yet are held. Nobody waits for a connection that is gone.
+ * Contract: while a reader that keeps up at least somewhat has too much waiting, the writers with
+ * more than their share of that are held. Nobody waits for a connection that is gone.
  *
  * @module
  */
@@ -13,6 +13,8 @@ import type { DataEndpoint } from "./data_endpoint.ts";
 
 /** Whoever writes to a reader here: a connection of this engine, or of another. */
 export interface DataWriter {
+  /** By which number its messages are queued. */
+  readonly member: number;
   /** It is to wait for a reader here, or need not any longer. */
   holdForReaders(held: boolean): void;
 }
@@ -38,7 +40,7 @@ export class DataFlow {
     reader: DataEndpoint,
     now: number,
   ): void {
-    if (reader.isDataBacklogged(false, now)) this.#wait(writer, to.receiver);
+    if (reader.isDataBacklogged(false, now, writer.member)) this.#wait(writer, to.receiver);
   }
 
   #wait(writer: DataWriter, to: ConnectionId): void {
@@ -53,7 +55,7 @@ export class DataFlow {
   tick(now: number): void {
     for (const [writer, waitsFor] of this.#waits) {
       for (const to of waitsFor) {
-        if (!this.endpoint(to)?.isDataBacklogged(true, now)) waitsFor.delete(to);
+        if (!this.endpoint(to)?.isDataBacklogged(true, now, writer.member)) waitsFor.delete(to);
       }
       if (waitsFor.size > 0) continue;
       this.#waits.delete(writer);

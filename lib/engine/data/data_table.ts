@@ -77,6 +77,12 @@ export class DataRoom {
   }
 }
 
+/** A message for a member whose channel is not open yet, and the member it is from. */
+export interface WaitingData {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+}
+
 /** One member: what is said of it, what waits for it, and how it sends. */
 export class DataTableEntry implements DataWriter {
   stamp: DataStamp = NOBODY;
@@ -89,7 +95,7 @@ export class DataTableEntry implements DataWriter {
   /** Its reliable channel is open, or its own if it takes bare payloads. */
   isOpen = false;
   /** Unnumbered messages for it, and the first numbered one of each sender that it missed. */
-  waiting: Uint8Array[] = [];
+  waiting: WaitingData[] = [];
   waitingBytes = 0;
   readonly firstMissed = new Map<number, number>();
   /** Its receiver, from the first message on until that is gone. */

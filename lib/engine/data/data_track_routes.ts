@@ -21,6 +21,8 @@ type SetRoutes = Extract<EngineDataCommand, { readonly type: "set_data_track_rou
 interface Publication {
   /** Its name between engines. */
   readonly source: number | undefined;
+  /** Whose packets these are, to receivers. */
+  readonly sender: number;
   /** By the publisher's handle. */
   readonly routes: ReadonlyMap<number, EngineDataTrackRoute>;
 }
@@ -31,6 +33,7 @@ interface Publication {
 export class DataTrackRoutes {
   readonly #publications = new Map<ConnectionId | DataTrackId, Publication>();
   readonly #bySource = new Map<number, Publication>();
+  #lastSender = 0;
   readonly #drops: DropSink<EngineDrop>;
 
   constructor(readonly world: Pick<DataWorld, "clock" | "drops" | "endpoint" | "lane">) {
@@ -74,10 +77,11 @@ export class DataTrackRoutes {
     source: number | undefined,
     routes: readonly EngineDataTrackRoute[],
   ): void {
+    const sender = this.#publications.get(publisher)?.sender ?? ++this.#lastSender;
     this.forget(publisher);
     if (routes.length === 0) return;
     const byHandle = new Map(routes.map((route) => [route.handle, route]));
-    const publication = { source, routes: byHandle };
+    const publication = { source, sender, routes: byHandle };
     this.#publications.set(publisher, publication);
     if (source !== undefined) this.#bySource.set(source, publication);
   }
@@ -88,11 +92,12 @@ export class DataTrackRoutes {
     const route = publication?.routes.get(handle);
     if (route === undefined) return this.#drops.count("data_track_unknown_handle");
     const now = this.world.clock.now();
+    const { sender, source } = publication!;
     for (const receiver of route.receivers) {
       const copy = withDataTrackHandle(packet, receiver.handle);
-      this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now);
+      this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now, sender);
     }
-    this.#passOn(publication!.source, route, packet);
+    this.#passOn(source, route, packet);
   }
 
   /** To engines of this process, and of other nodes. */

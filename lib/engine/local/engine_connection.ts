@@ -181,8 +181,13 @@ export class EngineConnection
   }
 
   /** One message on LiveKit's channel of that kind, or the client's own; counted if not taken. */
-  sendData(kind: DataKind | "data_track" | "raw", bytes: Uint8Array, now: number): void {
-    if (!this.#transport.sendData(kind, bytes, now)) {
+  sendData(
+    kind: DataKind | "data_track" | "raw",
+    bytes: Uint8Array,
+    now: number,
+    sender: number,
+  ): void {
+    if (!this.#transport.sendData(kind, bytes, now, sender)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
   }
@@ -196,8 +201,8 @@ export class EngineConnection
     return this.#transport.isDataOpen(kind);
   }
 
-  isDataBacklogged(waits: boolean, now: number): boolean {
-    return this.#transport.isDataBacklogged(waits, now);
+  isDataBacklogged(waits: boolean, now: number, sender: number): boolean {
+    return this.#transport.isDataBacklogged(waits, now, sender);
   }
 
   holdData(held: boolean): void {

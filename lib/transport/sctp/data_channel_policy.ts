@@ -31,6 +31,8 @@ export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
 export const BACKLOG_BYTES = 128 * 1024;
 /** Without one, writers wait only where messages would be lost otherwise. */
 const LAST_RESORT_BACKLOG_BYTES = 3 * 1024 * 1024;
+/** What those who are not held may have waiting together is one part of that in so many. */
+const BACKLOG_SHARES = 8;
 /** Without a threshold: a reader below this, bit/s, may not slow a whole room down to its pace. */
 const STALLED_BPS = 100_000;
 /** Waiting lossy bytes that are never too many, whatever the rate. */
@@ -58,6 +60,14 @@ export function isSlowReader(policy: DataChannelPolicy, rate: DrainRate, now: nu
 /** Waiting reliable bytes from which writers are to wait; they may go on at half of it. */
 export function backlogLimit({ slowThresholdBps }: DataChannelPolicy): number {
   return slowThresholdBps > 0 ? BACKLOG_BYTES : LAST_RESORT_BACKLOG_BYTES;
+}
+
+/**
+ * Of a reader with too much waiting, what one of `senders` may have waiting without being held, so
+ * that who writes little need not wait for who writes much. All of it together is little.
+ */
+export function backlogShare(policy: DataChannelPolicy, senders: number): number {
+  return backlogLimit(policy) / BACKLOG_SHARES / Math.max(1, senders);
 }
 
 /** Why a message must not be queued, as a drop reason. */

@@ -32,6 +32,7 @@ import {
 } from "./data_channel_messages.ts";
 import {
   backlogLimit,
+  backlogShare,
   CHANNEL_LABELS,
   DEFAULT_DATA_POLICY,
   isSlowReader,
@@ -41,7 +42,7 @@ import {
 } from "./data_channel_policy.ts";
 import { DrainRate } from "./drain_rate.ts";
 import { STREAM_END } from "./inbound_queue.ts";
-import { UNLIMITED } from "./outgoing_messages.ts";
+import { UNLIMITED, WAITING_COST_BYTES } from "./outgoing_messages.ts";
 import { SctpAssociation, type SctpCloseReason } from "./sctp_association.ts";
 import { CHUNK, PACKET_HEADER_BYTES } from "./sctp_packet.ts";
 
@@ -83,8 +84,6 @@ const MAX_WAITING_ACKS = 256;
  * on with who sent it and for whom, each of which stands there twice.
  */
 const MAX_SENT_BYTES = MAX_MESSAGE_BYTES.create;
-/** Charged to every waiting message, so that empty ones are bounded too. */
-const WAITING_COST_BYTES = 64;
 /** Every WebRTC peer sends an INIT; one that does not in this time, ms, gets ours. */
 const BEGIN_AFTER_MS = 1_000;
 /** SCTP cannot carry nothing: an empty message is one byte under its own identifier. */
@@ -251,16 +250,17 @@ export class DataChannels {
    * Sends one message, as large as the peer says it takes. Its bytes are kept until they have come
    * and must not change; the same ones may be sent to many.
    *
+   * @param sender Whose it is: senders take turns where more waits than a few packets.
    * @returns `false` if the channel is not open, the message is too large, or a reliable channel's
    *   buffer is full; a lossy one drops and counts then, and says `true`.
    */
-  send(label: string, bytes: Uint8Array, isText: boolean, now: number): boolean {
+  send(label: string, bytes: Uint8Array, isText: boolean, now: number, sender = 0): boolean {
     this.#now = now;
     const channel = this.#channels.ofLabel(label);
     if (channel === undefined || !channel.open) return false;
     if (bytes.length > this.#maxSentBytes) return false;
     if (this.#hasThreshold && !channel.lossy) this.#giveUpOldest(channel);
-    const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes.length, now);
+    const refused = this.#refusal(channel, bytes.length, sender);
     if (refused !== undefined) {
       this.#drops.count(refused);
       return channel.lossy;
@@ -273,7 +273,8 @@ export class DataChannels {
       ? (empty ? PPID.stringEmpty : PPID.string)
       : (empty ? PPID.binaryEmpty : PPID.binary);
     const { streamId, ordered, maxRetransmits } = channel;
-    this.#association.send(streamId, ppid, sent, ordered, maxRetransmits, now + channel.maxAgeMs);
+    const expiresAt = now + channel.maxAgeMs;
+    this.#association.send(streamId, ppid, sent, ordered, maxRetransmits, expiresAt, sender);
     return true;
   }
 
@@ -283,17 +284,21 @@ export class DataChannels {
   }
 
   /**
-   * Whether those who write reliable messages to this peer should wait for it. It says so until
-   * half of what was too much has been read, or the reader turns out to be so slow that nobody
-   * should.
+   * Whether `sender`, who writes reliable messages to this peer, should wait for it. It says so
+   * until half of what was too much has been read, or of what is his own, or the reader turns out
+   * to be so slow that nobody should. Who has little waiting need not wait for others.
    *
-   * @param waits Whether somebody waits already.
+   * @param waits Whether he waits already.
    */
-  isBacklogged(waits: boolean, now: number): boolean {
+  isBacklogged(waits: boolean, now: number, sender = 0): boolean {
     const channel = this.#channels.ofLabel(CHANNEL_LABELS.reliable);
     if (channel === undefined) return false;
-    const limit = this.#backlogLimit / (waits ? 2 : 1);
-    return waitingBytes(channel) >= limit && !isSlowReader(this.#policy, channel.rate, now);
+    const part = waits ? 2 : 1;
+    if (waitingBytes(channel) < this.#backlogLimit / part) return false;
+    const { streamId } = channel;
+    const share = backlogShare(this.#policy, this.#association.sendersOn(streamId)) / part;
+    if (this.#association.waitingOf(streamId, sender) < share) return false;
+    return !isSlowReader(this.#policy, channel.rate, now);
   }
 
   /**
@@ -362,6 +367,23 @@ export class DataChannels {
       this.#drops.count("data_slow_reader");
     }
     this.#isGivingUp = false;
+  }
+
+  /**
+   * Why a message must not be queued; absent once it may. What a lossy channel cannot hold is what
+   * is oldest of whoever has most waiting there, and a message of his own if that is its sender.
+   */
+  #refusal(channel: Channel, bytes: number, sender: number): TransportDrop | undefined {
+    for (;;) {
+      const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes, this.#now);
+      if (refused === undefined || !channel.lossy) return refused;
+      this.#isGivingUp = true;
+      const cost = bytes + WAITING_COST_BYTES;
+      const hasRoom = this.#association.dropFor(channel.streamId, sender, cost);
+      this.#isGivingUp = false;
+      if (!hasRoom) return refused;
+      this.#drops.count(refused);
+    }
   }
 
   #onLeft(streamId: number, ppid: number, bytes: number): void {

@@ -12,6 +12,8 @@ const NO_BYTES = new Uint8Array(0);
 const FIRST_SLOTS = 4;
 /** No slot: the end of a list. */
 export const NO_SLOT = -1;
+/** Charged to every waiting message besides its bytes, so that empty ones are bounded too. */
+export const WAITING_COST_BYTES = 64;
 /** As often as needed. */
 export const UNLIMITED = -1;
 
@@ -26,6 +28,7 @@ const FIELD = {
   chunks: 6,
   abandoned: 7,
   next: 8,
+  sender: 9,
   /** Two words, as one number. */
   expiresAt: 10,
   size: 12,
@@ -40,7 +43,11 @@ export class OutgoingMessages {
   #free = NO_SLOT;
   #used = 0;
 
-  /** Takes a slot for a message. */
+  /**
+   * Takes a slot for a message.
+   *
+   * @param sender Whose it is, 32 bits.
+   */
   add(
     streamId: number,
     ppid: number,
@@ -48,6 +55,7 @@ export class OutgoingMessages {
     ordered: boolean,
     maxRetransmits: number,
     expiresAt: number,
+    sender: number,
   ): number {
     let slot = this.#free;
     if (slot !== NO_SLOT) this.#free = this.nextOf(slot);
@@ -67,11 +75,17 @@ export class OutgoingMessages {
     table[at + FIELD.chunks] = 0;
     table[at + FIELD.abandoned] = 0;
     table[at + FIELD.next] = NO_SLOT;
+    table[at + FIELD.sender] = sender;
     return slot;
   }
 
   bytesOf(slot: number): Uint8Array {
     return this.#bytes[slot]!;
+  }
+
+  /** What it costs while it waits, bytes. */
+  costOf(slot: number): number {
+    return this.#bytes[slot]!.length + WAITING_COST_BYTES;
   }
 
   ppidOf(slot: number): number {
@@ -112,6 +126,10 @@ export class OutgoingMessages {
 
   setCut(slot: number, bytes: number): void {
     this.#table[slot * FIELD.size + FIELD.cut] = bytes;
+  }
+
+  senderOf(slot: number): number {
+    return this.#table[slot * FIELD.size + FIELD.sender]!;
   }
 
   /** The slot behind in the same list. */

@@ -145,6 +145,8 @@ export class SctpAssociation {
    *
    * @param maxRetransmits `UNLIMITED` for as often as needed.
    * @param expiresAt When it is worth nothing any more, monotonic ms; `Infinity` for never.
+   * @param sender Whose it is: order is kept among the messages of one, and where many wait on a
+   *   stream, their senders take turns.
    */
   send(
     streamId: number,
@@ -153,10 +155,11 @@ export class SctpAssociation {
     ordered: boolean,
     maxRetransmits: number,
     expiresAt: number,
+    sender = 0,
   ): void {
     if (this.#isOver || this.#isShuttingDown) return;
     const { messages, streams } = this.#outbound;
-    streams.push(messages.add(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt));
+    streams.push(messages.add(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt, sender));
   }
 
   /** Bytes of the message of this stream that has begun and is not all on its way. */
@@ -164,9 +167,24 @@ export class SctpAssociation {
     return this.#outbound.streams.begunBytes(streamId);
   }
 
-  /** Gives up the oldest message that waits on this stream; `false` if none does. */
+  /** See {@linkcode StreamScheduler.dropOldest}. */
   dropOldest(streamId: number): boolean {
     return this.#outbound.streams.dropOldest(streamId);
+  }
+
+  /** See {@linkcode StreamScheduler.dropFor}. */
+  dropFor(streamId: number, sender: number, bytes: number): boolean {
+    return this.#outbound.streams.dropFor(streamId, sender, bytes);
+  }
+
+  /** See {@linkcode StreamScheduler.waitingOf}. */
+  waitingOf(streamId: number, sender: number): number {
+    return this.#outbound.streams.waitingOf(streamId, sender);
+  }
+
+  /** See {@linkcode StreamScheduler.sendersOn}. */
+  sendersOn(streamId: number): number {
+    return this.#outbound.streams.sendersOn(streamId);
   }
 
   /** Messages on this stream may be left standing while others are taken. */

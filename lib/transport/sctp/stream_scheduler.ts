@@ -1,8 +1,11 @@
 /**
  * Which message goes next: those that are worth nothing when late, and channel negotiation, before
- * those that must arrive; streams of a kind take turns, message by message.
+ * those that must arrive; streams of a kind take turns, message by message, and within a stream its
+ * senders.
  *
- * Order is kept within a stream. A message that has begun is finished before another begins,
+ * Order is kept within what one sender has on a stream. Some packets of a stream wait in the order
+ * they came, so that senders are only told apart where there is more ({@linkcode SenderLanes}): no
+ * message has a number before it begins. One that has begun is finished before another begins,
  * because the numbers of its chunks are consecutive (RFC 9260 §6.9); interleaving (RFC 8260) would
  * spare a small one the wait behind at most 64 KiB, and no WebRTC peer offers it by default.
  *
@@ -10,12 +13,20 @@
  */
 import { PPID } from "./data_channel_messages.ts";
 import { NO_SLOT, type OutgoingMessages } from "./outgoing_messages.ts";
+import { SenderLanes } from "./sender_lanes.ts";
+
+/** What waits of a stream in the order it came, bytes: some packets, of which messages share. */
+const READY_BYTES = 4_096;
 
 interface OutgoingStream {
   readonly id: number;
-  /** First and last slot that wait. */
+  /** First and last slot that wait in line. */
   head: number;
   tail: number;
+  /** Of these, with what each costs. */
+  readyBytes: number;
+  /** What waits behind {@linkcode READY_BYTES} of them; absent before there was any. */
+  lanes: SenderLanes | undefined;
   /** Number of the next ordered message. */
   nextSeq: number;
   /** Waits for the peer to take note of a reset. */
@@ -75,15 +86,27 @@ export class StreamScheduler {
     return this.#waiting === 0;
   }
 
-  /** Puts the message into its stream's queue. */
+  /** Puts the message into its stream's queue. Negotiation waits for no sender's turn. */
   push(slot: number): void {
     const messages = this.#messages;
     const stream = this.#stream(messages.streamIdOf(slot));
-    if (stream.head === NO_SLOT) stream.head = slot;
-    else messages.setNext(stream.tail, slot);
-    stream.tail = slot;
     this.#waiting++;
+    if (stream.readyBytes >= READY_BYTES && messages.ppidOf(slot) !== PPID.dcep) {
+      (stream.lanes ??= new SenderLanes(messages)).push(slot);
+      return;
+    }
+    this.#append(stream, slot);
     this.#enter(stream);
+  }
+
+  /** What a sender has waiting on a stream for its turn, bytes, with what each message costs. */
+  waitingOf(streamId: number, sender: number): number {
+    return this.#streams.get(streamId)?.lanes?.waitingOf(sender | 0) ?? 0;
+  }
+
+  /** How many senders wait for their turns on a stream. */
+  sendersOn(streamId: number): number {
+    return this.#streams.get(streamId)?.lanes?.size ?? 0;
   }
 
   /**
@@ -145,6 +168,7 @@ export class StreamScheduler {
     const begun = this.#begun && this.#current === stream;
     const slot = stream.head;
     if (slot === NO_SLOT) return;
+    this.#dropLanes(stream);
     if (begun) {
       stream.head = this.#messages.nextOf(slot);
       this.#messages.setNext(slot, NO_SLOT);
@@ -154,29 +178,23 @@ export class StreamScheduler {
   }
 
   /**
-   * Gives up the oldest message that waits on a stream, as nothing of it has been sent nor has it a
-   * number; `false` if there is none.
+   * Gives up a message that waits on a stream, of which nothing has been sent nor has it a number:
+   * the oldest of whoever has most waiting. `false` if there is none.
    */
   dropOldest(streamId: number): boolean {
     const stream = this.#streams.get(streamId);
-    if (stream === undefined || stream.head === NO_SLOT) return false;
-    const messages = this.#messages;
-    if (messages.ppidOf(stream.head) === PPID.dcep) return false;
-    if (!this.isBusy(streamId)) {
-      if (stream.inLine) this.#leave(stream);
-      this.#drop(stream);
-      this.#enter(stream);
-      return true;
-    }
-    // The one that has begun stays, and is put back before what is left.
-    const begun = stream.head;
-    if (messages.nextOf(begun) === NO_SLOT) return false;
-    stream.head = messages.nextOf(begun);
-    this.#drop(stream);
-    messages.setNext(begun, stream.head);
-    stream.head = begun;
-    if (stream.tail === NO_SLOT) stream.tail = begun;
-    return true;
+    return stream !== undefined && this.#dropOfMost(stream, 0, undefined);
+  }
+
+  /**
+   * The same, if somebody has more waiting on the stream than `sender` would have with `bytes`
+   * more; `false` if nobody has.
+   */
+  dropFor(streamId: number, sender: number, bytes: number): boolean {
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return false;
+    const own = (stream.lanes?.waitingOf(sender | 0) ?? 0) + bytes;
+    return this.#dropOfMost(stream, own, sender | 0);
   }
 
   /** Whether a message of the stream has begun, so that its reset must wait. */
@@ -208,6 +226,8 @@ export class StreamScheduler {
         id,
         head: NO_SLOT,
         tail: NO_SLOT,
+        readyBytes: 0,
+        lanes: undefined,
         nextSeq: 0,
         paused: false,
         inLine: false,
@@ -236,13 +256,111 @@ export class StreamScheduler {
     this.#line(stream).remove(stream);
   }
 
+  #append(stream: OutgoingStream, slot: number): void {
+    if (stream.head === NO_SLOT) stream.head = slot;
+    else this.#messages.setNext(stream.tail, slot);
+    stream.tail = slot;
+    stream.readyBytes += this.#messages.costOf(slot);
+  }
+
   #shift(stream: OutgoingStream): void {
+    const messages = this.#messages;
     const slot = stream.head;
-    stream.head = this.#messages.nextOf(slot);
+    stream.head = messages.nextOf(slot);
     if (stream.head === NO_SLOT) stream.tail = NO_SLOT;
-    this.#messages.setNext(slot, NO_SLOT);
+    messages.setNext(slot, NO_SLOT);
+    stream.readyBytes -= messages.costOf(slot);
+    if (stream.lanes !== undefined) this.#refill(stream, stream.lanes);
+    this.#leaves(stream, slot);
+  }
+
+  #refill(stream: OutgoingStream, lanes: SenderLanes): void {
+    while (stream.readyBytes < READY_BYTES) {
+      const slot = lanes.take();
+      if (slot === NO_SLOT) return;
+      this.#append(stream, slot);
+    }
+  }
+
+  #leaves(stream: OutgoingStream, slot: number): void {
     this.#waiting--;
     this.#left(stream.id, this.#messages.ppidOf(slot), this.#messages.bytesOf(slot).length);
+  }
+
+  /** Gives up the oldest message of whoever, but `spared`, has more than `bytes` waiting. */
+  #dropOfMost(stream: OutgoingStream, bytes: number, spared: number | undefined): boolean {
+    const messages = this.#messages;
+    const longest = stream.lanes?.longest();
+    const most = Math.max(bytes, longest?.bytes ?? 0);
+    let sender = most > bytes ? longest!.sender : undefined;
+    // In line there is little, but for what is large by itself.
+    const large = stream.readyBytes > most ? this.#largestReady(stream) : NO_SLOT;
+    if (large !== NO_SLOT && messages.costOf(large) > most) {
+      sender = messages.senderOf(large);
+    }
+    if (sender === undefined || sender === spared) return false;
+    if (!this.#dropReady(stream, sender)) this.#discard(stream, stream.lanes!.takeOf(sender));
+    return true;
+  }
+
+  /** The first in line that may be given up. */
+  #firstReady(stream: OutgoingStream): number {
+    const { head } = stream;
+    return head !== NO_SLOT && this.isBusy(stream.id) ? this.#messages.nextOf(head) : head;
+  }
+
+  #largestReady(stream: OutgoingStream): number {
+    const messages = this.#messages;
+    let largest = NO_SLOT;
+    for (let at = this.#firstReady(stream); at !== NO_SLOT; at = messages.nextOf(at)) {
+      if (messages.ppidOf(at) === PPID.dcep) continue;
+      if (largest === NO_SLOT || messages.costOf(at) > messages.costOf(largest)) largest = at;
+    }
+    return largest;
+  }
+
+  /** Gives up the oldest message in line of a sender; `false` if it has none there. */
+  #dropReady(stream: OutgoingStream, sender: number): boolean {
+    const messages = this.#messages;
+    const first = this.#firstReady(stream);
+    let before = first === stream.head ? NO_SLOT : stream.head;
+    let slot = first;
+    while (slot !== NO_SLOT && !this.#isDroppable(slot, sender)) {
+      before = slot;
+      slot = messages.nextOf(slot);
+    }
+    if (slot === NO_SLOT) return false;
+    if (before === NO_SLOT) {
+      if (stream.inLine) this.#leave(stream);
+      this.#drop(stream);
+      this.#enter(stream);
+      return true;
+    }
+    messages.setNext(before, messages.nextOf(slot));
+    messages.setNext(slot, NO_SLOT);
+    if (stream.tail === slot) stream.tail = before;
+    stream.readyBytes -= messages.costOf(slot);
+    if (stream.lanes !== undefined) this.#refill(stream, stream.lanes);
+    this.#discard(stream, slot);
+    return true;
+  }
+
+  #isDroppable(slot: number, sender: number): boolean {
+    return this.#messages.senderOf(slot) === sender && this.#messages.ppidOf(slot) !== PPID.dcep;
+  }
+
+  #dropLanes(stream: OutgoingStream): void {
+    for (;;) {
+      const slot = stream.lanes?.take() ?? NO_SLOT;
+      if (slot === NO_SLOT) return;
+      this.#discard(stream, slot);
+    }
+  }
+
+  /** Frees a message that stands in no list any more. */
+  #discard(stream: OutgoingStream, slot: number): void {
+    this.#leaves(stream, slot);
+    this.#messages.remove(slot);
   }
 
   #drop(stream: OutgoingStream): void {

@@ -19,23 +19,28 @@ import { VirtualPlatform } from "./virtual_platform.ts";
 /** A client's data side. */
 export class FakeEndpoint implements DataEndpoint {
   readonly sent: { readonly kind: string; readonly bytes: Uint8Array }[] = [];
+  /** By which number each of these was queued. */
+  readonly senders: number[] = [];
   held = false;
   backlogged = false;
+  /** Those who need not wait for it all the same. */
+  readonly quiet = new Set<number>();
   isOpen = true;
   /** Messages that are read as soon as it is not held. */
   readonly inbox: Uint8Array[] = [];
   onMessage: (bytes: Uint8Array) => void = () => {};
 
-  sendData(kind: string, bytes: Uint8Array): void {
+  sendData(kind: string, bytes: Uint8Array, _now: number, sender: number): void {
     this.sent.push({ kind, bytes });
+    this.senders.push(sender);
   }
 
   isDataOpen(): boolean {
     return this.isOpen;
   }
 
-  isDataBacklogged(): boolean {
-    return this.backlogged;
+  isDataBacklogged(_waits: boolean, _now: number, sender: number): boolean {
+    return this.backlogged && !this.quiet.has(sender);
   }
 
   holdData(held: boolean): void {

@@ -79,9 +79,16 @@ export class SctpSide {
   /** Sends a message on a reliable ordered stream, or as told. */
   send(
     bytes: Uint8Array,
-    { streamId = 1, ppid = 53, ordered = true, maxRetransmits = -1, expiresAt = Infinity } = {},
+    {
+      streamId = 1,
+      ppid = 53,
+      ordered = true,
+      maxRetransmits = -1,
+      expiresAt = Infinity,
+      sender = 0,
+    } = {},
   ): void {
-    this.association.send(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt);
+    this.association.send(streamId, ppid, bytes, ordered, maxRetransmits, expiresAt, sender);
   }
 
   /** Counts the chunks of data in a packet of this side's. */

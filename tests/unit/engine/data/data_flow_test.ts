@@ -10,7 +10,7 @@ function flow(...names: string[]) {
   const endpoints = new Map(names.map((name) => [id(name), new FakeEndpoint()]));
   const data = new DataFlow((connection) => endpoints.get(connection), new DropCounters());
   const told: boolean[] = [];
-  const writer = { holdForReaders: (held: boolean) => void told.push(held) };
+  const writer = { member: 1, holdForReaders: (held: boolean) => void told.push(held) };
   const send = (to: string) => data.sent(writer, { receiver: id(to) }, endpoints.get(id(to))!, 0);
   return { data, told, writer, send, endpoints, at: (name: string) => endpoints.get(id(name))! };
 }

@@ -257,6 +257,42 @@ Deno.test("DataPlane holds a writer for a reader here, and lets it go on", () =>
   assert.equal(engine.at("writer").held, false, "the server waits for nobody");
 });
 
+Deno.test("DataPlane queues each message by who sent it, also of who sent it early or elsewhere", () => {
+  const { home, far, both } = twoEngines();
+  const [alice, bob] = ["alice", "bob"].map((name) => dataMember(name).member);
+  const carol = far.at("carol");
+  far.leave("carol");
+  carol.isOpen = false;
+  far.join("carol");
+  home.receive("alice", user("1", { sequence: 1 }));
+  pass(both, 1);
+  far.receive("bob", user("2", { sequence: 1 }));
+  far.receive("bob", user("not numbered"));
+  far.data.channelOpen("carol" as ConnectionId, "_reliable");
+  far.receive("bob", user("lossy"), "_lossy");
+  home.receive("alice", text("raw"), "own");
+  pass(both, 1);
+  far.data.carryOut({ type: "send_room_data", room: 1, kind: "reliable", bytes: user("server's") });
+  assert.deepEqual(topics(far, "carol"), ["1", "2", "not numbered", "lossy", "", "server's"]);
+  assert.deepEqual(carol.senders, [alice, bob, bob, bob, alice, 0]);
+});
+
+Deno.test("DataPlane holds nobody who has little waiting for a reader that others flood", () => {
+  const engine = engineOf("flooder", "talker", "slow");
+  const slow = engine.at("slow");
+  slow.backlogged = true;
+  const talker = dataMember("talker").member;
+  slow.quiet.add(talker);
+  for (const name of ["flooder", "talker"]) engine.receive(name, user("1"));
+  assert.deepEqual([engine.at("flooder").held, engine.at("talker").held], [true, false]);
+  slow.quiet.delete(talker);
+  engine.receive("talker", user("2"));
+  assert.equal(engine.at("talker").held, true);
+  slow.quiet.add(talker);
+  pass([engine], 10);
+  assert.deepEqual([engine.at("flooder").held, engine.at("talker").held], [true, false]);
+});
+
 Deno.test("DataPlane ends the connection alone on whose behalf something throws", () => {
   const engine = engineOf("alice", "bob", "carol");
   engine.at("bob").sendData = () => {

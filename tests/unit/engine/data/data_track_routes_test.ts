@@ -45,6 +45,23 @@ Deno.test("DataTrackRoutes sends each receiver its own copy under its own handle
   assert.deepEqual(one.at("publisher").sent, []);
 });
 
+Deno.test("DataTrackRoutes queues packets by their publisher, whose number outlives new routes", () => {
+  const one = engine("publisher", "other", "a");
+  const receivers = [{ connection: id("a"), handle: 1 }];
+  const route = (name: string) =>
+    one.data.carryOut({ type, connection: id(name), routes: [{ handle: 7, receivers }] });
+  const packet = writeDataTrackPacket(PACKET)!;
+  for (const name of ["publisher", "other"]) {
+    route(name);
+    one.receive(name, packet, LABEL);
+  }
+  route("publisher");
+  one.receive("publisher", packet, LABEL);
+  const [first, second, third] = one.at("a").senders;
+  assert.notEqual(first, second);
+  assert.equal(third, first);
+});
+
 Deno.test("DataTrackRoutes drops what has no route and what is no packet", () => {
   const one = engine("publisher", "a");
   const receivers = [{ connection: id("a"), handle: 1 }, { connection: id("gone"), handle: 1 }];

@@ -32,7 +32,7 @@ class Flight {
   send(count: number, maxRetransmits = UNLIMITED, ordered = true): void {
     for (let i = 0; i < count; i++) {
       const { messages } = this;
-      const slot = messages.add(5, 53, new Uint8Array(SIZE), ordered, maxRetransmits, Infinity);
+      const slot = messages.add(5, 53, new Uint8Array(SIZE), ordered, maxRetransmits, Infinity, 0);
       this.slots.add(slot);
       messages.setCut(slot, SIZE);
       messages.setStreamSeq(slot, this.index(this.chunks.nextTsn));

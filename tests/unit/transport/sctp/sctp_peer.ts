@@ -128,14 +128,14 @@ export class SctpPair {
   }
 
   /** Our side sends a message. */
-  send(label: string, bytes: Uint8Array, isText = false): boolean {
-    const taken = this.channels.send(label, bytes, isText, this.#now());
+  send(label: string, bytes: Uint8Array, isText = false, sender = 0): boolean {
+    const taken = this.channels.send(label, bytes, isText, this.#now(), sender);
     this.pump();
     return taken;
   }
 
-  isBacklogged(waits: boolean): boolean {
-    return this.channels.isBacklogged(waits, this.#now());
+  isBacklogged(waits: boolean, sender = 0): boolean {
+    return this.channels.isBacklogged(waits, this.#now(), sender);
   }
 
   /** Soon lets our side hand over and send what there is, again when its time comes. */

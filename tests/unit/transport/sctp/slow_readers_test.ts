@@ -5,6 +5,7 @@ import type { DataChannelPolicy } from "../../../../lib/base/media_vocabulary.ts
 import {
   BACKLOG_BYTES,
   DEFAULT_DATA_POLICY,
+  MAX_LOSSY_BUFFER_BYTES,
 } from "../../../../lib/transport/sctp/data_channel_policy.ts";
 import type { SctpInternals } from "../../../support/wire/werift_sctp_repairs.ts";
 import { SlowReader } from "../../../support/wire/slow_reader.ts";
@@ -36,9 +37,11 @@ function staged(name: string, options: SctpPairOptions, run: (stage: Stage) => P
 
 const policy = (changes: Partial<DataChannelPolicy>) => ({ ...DEFAULT_DATA_POLICY, ...changes });
 const SMALL = new Uint8Array(16_000);
+const FLOODER = 1;
+const TALKER = 2;
 
-/** Sends until the client's window is full and `bytes` wait behind it. */
-async function fill(pair: SctpPair, bytes: number): Promise<void> {
+/** Sends as `sender` until the client's window is full and `bytes` wait behind it. */
+async function fill(pair: SctpPair, bytes: number, sender = 0): Promise<void> {
   const { channels } = pair;
   const sctp = pair.client.sctp as unknown as SctpInternals;
   while (sctp.advertisedRwnd > SMALL.length) {
@@ -46,7 +49,7 @@ async function fill(pair: SctpPair, bytes: number): Promise<void> {
     await until("the message to be taken", () => channels.bufferedAmount("_reliable") === 0);
   }
   while (channels.bufferedAmount("_reliable") < bytes) {
-    assert.ok(pair.send("_reliable", SMALL));
+    assert.ok(pair.send("_reliable", SMALL, false, sender));
   }
 }
 
@@ -196,4 +199,81 @@ staged("DataChannels drops lossy messages that would wait longer than the target
   at(1000);
   for (const label of ["_lossy", "_data_track"]) pair.send(label, message);
   assert.equal(drops.get("data_lossy_late"), 2, "a reader that takes nothing");
+});
+
+staged("DataChannels lets who writes little go on, and pass, where a reader stopped for a flood", {
+  role: "create",
+  policy: policy({ slowThresholdBps: 8 }),
+}, async ({ pair, reader }) => {
+  const { channels } = pair;
+  await pair.until(() => channels.isOpen("_reliable"));
+  await fill(pair, BACKLOG_BYTES, FLOODER);
+  assert.equal(pair.isBacklogged(false, FLOODER), true);
+  assert.equal(pair.isBacklogged(false, TALKER), false);
+  pair.send("_reliable", Uint8Array.of(7), false, TALKER);
+  assert.equal(pair.isBacklogged(false, TALKER), false, "what he wrote is little");
+  // So much that it is no longer.
+  for (let i = 0; i < 2; i++) pair.send("_reliable", new Uint8Array(9_000), false, TALKER);
+  assert.equal(pair.isBacklogged(false, TALKER), true);
+  reader.readAll();
+  await pair.until(() => pair.clientMessages.at(-1)?.data.length === 1);
+  // One of the flood had begun, one was next, and one had its turn.
+  const left = channels.bufferedAmount("_reliable") - 2 * 9_000;
+  assert.ok(left >= BACKLOG_BYTES - 4 * SMALL.length, `${left} bytes of the flood still wait`);
+  await until("the rest to be taken", () => channels.bufferedAmount("_reliable") === 0);
+  assert.equal(pair.isBacklogged(true, FLOODER), false);
+});
+
+staged("DataChannels gives up what a flood wrote to a slow reader, not what somebody else did", {
+  role: "create",
+  policy: policy({ slowThresholdBps: 80_000 }),
+}, async ({ pair, reader, at }) => {
+  await pair.until(() => pair.channels.isOpen("_reliable"));
+  await fill(pair, 2 * BACKLOG_BYTES, FLOODER);
+  const talk = [1, 2, 3].map((number) => Uint8Array.of(number, 0, 0));
+  for (const one of talk) pair.send("_reliable", one, false, TALKER);
+  at(3_500);
+  for (let i = 0; i < 20; i++) pair.send("_reliable", SMALL, false, FLOODER);
+  assert.ok(pair.drops.get("data_slow_reader") > 20);
+  assert.ok(pair.channels.bufferedAmount("_reliable") < 3 * SMALL.length);
+  reader.readAll();
+  pair.send("_reliable", Uint8Array.of(9), false, FLOODER);
+  await pair.until(() => pair.clientMessages.at(-1)?.data.length === 1);
+  const small = pair.clientMessages.filter(({ data }) => data.length < 16);
+  assert.deepEqual(small.map(({ data }) => data[0]), [1, 2, 3, 9]);
+});
+
+for (const label of ["_lossy", "_data_track"]) {
+  staged(`DataChannels drops what a flood has too much on ${label}, within the same bounds`, {
+    role: "create",
+    policy: policy({ dataTracks: true }),
+  }, async ({ pair, reader }) => {
+    const { channels, drops } = pair;
+    await pair.until(() => channels.isOpen("_reliable") && channels.isOpen(label));
+    await fill(pair, 1);
+    for (let i = 0; i < 1_000; i++) pair.send(label, new Uint8Array(1_000), false, FLOODER);
+    const dropped = drops.get("data_lossy_buffer_full");
+    assert.ok(dropped > 500, `${dropped} of the flood were too many`);
+    for (let i = 0; i < 20; i++) pair.send(label, new Uint8Array(500), false, TALKER);
+    assert.ok(channels.bufferedAmount(label) <= MAX_LOSSY_BUFFER_BYTES);
+    reader.readAll();
+    const talk = () => pair.clientMessages.filter(({ data }) => data.length === 500).length;
+    await pair.until(() => talk() === 20);
+  });
+}
+
+staged("DataChannels drops late lossy messages of who has most of them waiting", {
+  role: "create",
+  policy: policy({ lossyTargetLatencyMs: 1000 }),
+}, async ({ pair, reader, at }) => {
+  const { channels, drops } = pair;
+  await pair.until(() => channels.isOpen("_lossy"));
+  await fill(pair, 1);
+  for (let i = 0; i < 20; i++) pair.send("_lossy", new Uint8Array(5_000), false, FLOODER);
+  at(1_000); // it took nothing meanwhile
+  pair.send("_lossy", new Uint8Array(1), false, TALKER);
+  assert.ok(drops.get("data_lossy_late") > 0);
+  assert.ok(channels.bufferedAmount("_lossy") <= 8 * 1_024);
+  reader.readAll();
+  await pair.until(() => pair.clientMessages.some(({ data }) => data.length === 1));
 });
