@@ -8,9 +8,10 @@
  * them. With `CI=true` nothing is ignored, so what is missing fails.
  *
  * Without arguments there are several runs of `deno test` side by side: most end-to-end tests wait
- * for browsers and for time to pass. Each of their files has a run of its own; all other tests
- * share one, but for those that hold calls in real time (`tests/wire`), which come two files at a
- * time when nothing else runs. What failed is run once more, alone, and told in any case.
+ * for browsers and for time to pass. Each of their files has a run of its own, and so have all small
+ * tests but LiveKit's scenarios, and these. Those that hold calls in real time (`tests/wire`) come
+ * two files at a time when nothing else runs. What failed is run once more, alone, and told in any
+ * case.
  *
  * @module
  */
@@ -23,6 +24,8 @@ import {
   redisPath,
   serverProgram,
 } from "./support/process/e2e_requirements.ts";
+import { type Load, type Room, runTogether } from "./support/process/runs_together.ts";
+import { loadOf } from "./support/process/test_loads.ts";
 import {
   afterRunAlone,
   closingReport,
@@ -68,22 +71,9 @@ const NICE = "/usr/bin/nice";
 const END_TO_END = "tests/e2e";
 /** Calls in real time over real sockets, which look at who waited for how long. */
 const REAL_TIME = "tests/wire";
-/** Files that take longest, so that none of them is the last one running. */
-const FIRST = [
-  "client_matrix",
-  "cluster_meeting",
-  "other_stacks",
-  "signal_outage",
-  "publishing",
-  "single_connection",
-  "agents",
-  // Of those that come later:
-  "data_readers",
-  "udp_outage",
-  "departures",
-  "redis_outage",
-  "worker_pool_over_loopback",
-];
+/** LiveKit's scenarios, which wait for most of their time: the other small tests do not. */
+const SCENARIOS = "tests/conformance";
+const TEST_FILE = "_test.ts";
 /**
  * End-to-end tests that run among those of `tests/wire`, beside one other at most: what they look at
  * is what a browser or a reader does within a time of its own, of which an outage has left little.
@@ -102,10 +92,14 @@ const ALONE = [
   "narrow_path",
   "signalling_weight",
 ];
-/** Runs at once: one of all small tests, the others of end-to-end tests. Two cores bear so many. */
-const RUNS_AT_ONCE = 3;
-/** Runs at once of those that need a processor the moment they have something to do. */
-const PAIR = 2;
+/**
+ * For the small tests and the other end-to-end tests. Two cores bear so many: where more browsers are
+ * busy at once, pictures stand still.
+ */
+const BESIDE_EACH_OTHER: Room = { any: 3, waiting: 1 };
+/** For those that need a processor the moment they have something to do. */
+const TWO_AT_ONCE: Room = { any: 2, waiting: 0 };
+const ONE_AT_A_TIME: Room = { any: 1, waiting: 0 };
 /**
  * Failed files that are run a second time, alone, after all others: a browser that had no processor
  * for seconds looks like a server that did not answer. What failed at first is told in the report
@@ -119,7 +113,7 @@ const MAX_RUN_ALONE = 6;
 const DEADLINE_MS = (Deno.env.get("CI") === "true" ? 45 : 60) * 60_000;
 
 /** One run of `deno test`. */
-interface Job {
+interface Job extends Load {
   readonly name: string;
   readonly args: readonly string[];
   /** Whether the others have the processor first: they hold calls in real time. */
@@ -193,33 +187,25 @@ async function runAll(): Promise<boolean> {
   const startedAt = performance.now();
   if (!await run(Deno.execPath(), ["task", "check"])) return false;
   const deadline = AbortSignal.timeout(DEADLINE_MS);
-  const runOf = (path: string): Job => ({ name: path, args: [path], yields: false });
-  const isOneOf = (names: readonly string[]) => (path: string) =>
-    names.some((name) => path.endsWith(`/${name}_test.ts`));
+  const runsIn = (room: Room, jobs: readonly Job[]) =>
+    runTogether(jobs, room, (job) => runTests(job, deadline));
+  const isOneOf = (names: readonly string[]) => (path: string) => names.includes(nameOf(path));
   const [isInPairs, isAlone] = [isOneOf(IN_PAIRS), isOneOf(ALONE)];
   const files = testFiles(END_TO_END);
-  const notTheirs = `${END_TO_END},${REAL_TIME}`;
-  const summaries: RunSummary[] = [];
-  const runSome = async (jobs: Job[], atOnce: number) => {
-    const work = async () => {
-      for (let job = jobs.shift(); job !== undefined; job = jobs.shift()) {
-        summaries.push(await runTests(job, deadline));
-      }
-    };
-    await Promise.all(Array.from({ length: atOnce }, work));
-  };
-  const others = files.filter((file) => !isInPairs(file) && !isAlone(file)).map(runOf);
-  const small = { name: "all other tests", args: ["tests", `--ignore=${notTheirs}`], yields: true };
-  await runSome([small, ...others], RUNS_AT_ONCE);
-  const inPairs = firstFirst([...files.filter(isInPairs), ...testFiles(REAL_TIME)]).map(runOf);
-  await runSome(inPairs, PAIR);
-  await runSome(files.filter(isAlone).map(runOf), 1);
+  const others = files.filter((file) => !isInPairs(file) && !isAlone(file));
+  const inPairs = [...files.filter(isInPairs), ...testFiles(REAL_TIME)];
+  const summaries = [
+    ...await runsIn(BESIDE_EACH_OTHER, [...smallJobs(), ...others.map(jobOf)]),
+    ...await runsIn(TWO_AT_ONCE, inPairs.map(jobOf)),
+    ...await runsIn(ONE_AT_A_TIME, files.filter(isAlone).map(jobOf)),
+  ];
   const doubtful = summaries.filter(({ failed }) => failed > 0);
   if (doubtful.flatMap(({ failedFiles }) => failedFiles).length <= MAX_RUN_ALONE) {
     for (const first of doubtful.filter(({ failedFiles }) => failedFiles.length > 0)) {
       const name = `again, alone: ${first.failedFiles.join(", ")}`;
       console.log(name);
-      const alone = await runTests({ name, args: first.failedFiles, yields: false }, deadline);
+      const job = { ...jobOf(name), args: first.failedFiles };
+      const alone = await runTests(job, deadline);
       summaries[summaries.indexOf(first)] = afterRunAlone(first, alone);
     }
   }
@@ -227,15 +213,28 @@ async function runAll(): Promise<boolean> {
   return summaries.every(({ failed }) => failed === 0);
 }
 
-function testFiles(folder: string): string[] {
-  const names = [...Deno.readDirSync(new URL(folder, PROJECT_ROOT))].map(({ name }) => name)
-    .filter((name) => name.endsWith("_test.ts")).sort();
-  return firstFirst(names.map((name) => `${folder}/${name}`));
+/** As the others leave them little, they take longest. */
+function smallJobs(): Job[] {
+  const notTheirs = [END_TO_END, REAL_TIME, SCENARIOS].join();
+  const load = { seconds: Infinity, yields: true };
+  return [
+    { name: "all other tests", args: ["tests", `--ignore=${notTheirs}`], waits: false, ...load },
+    { name: SCENARIOS, args: [SCENARIOS], waits: true, ...load },
+  ];
 }
 
-function firstFirst(paths: readonly string[]): string[] {
-  const isFirst = (path: string) => FIRST.some((name) => path.endsWith(`/${name}_test.ts`));
-  return [...paths.filter(isFirst), ...paths.filter((path) => !isFirst(path))];
+function jobOf(path: string): Job {
+  return { name: path, args: [path], yields: false, ...loadOf(path) };
+}
+
+/** `tests/e2e/pion_test.ts` is `pion`. */
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1, -TEST_FILE.length);
+}
+
+function testFiles(folder: string): string[] {
+  return [...Deno.readDirSync(new URL(folder, PROJECT_ROOT))].map(({ name }) => name)
+    .filter((name) => name.endsWith(TEST_FILE)).sort().map((name) => `${folder}/${name}`);
 }
 
 await installMissing();
