@@ -61,8 +61,8 @@ const SECONDS: Readonly<Record<string, number>> = {
 };
 
 /**
- * What keeps less than half a core busy, and looks at no picture or sound of which a pause counts: it
- * waits for timers, for consent that runs out, for outages to end, and for answers.
+ * What keeps about half a core busy at most, and looks at no picture or sound of which a short pause
+ * counts: it waits for timers, for consent that runs out, for outages to end, and for answers.
  */
 const WAITING: readonly string[] = [
   "e2e/addresses",
@@ -71,6 +71,7 @@ const WAITING: readonly string[] = [
   "e2e/bad_input",
   "e2e/behind_proxies",
   "e2e/chaos",
+  "e2e/cluster_failures",
   "e2e/consent",
   "e2e/documentation",
   "e2e/draining",
@@ -80,6 +81,7 @@ const WAITING: readonly string[] = [
   "e2e/node_check",
   "e2e/operations",
   "e2e/own_tls",
+  "e2e/recording",
   "e2e/recording_takeover",
   "e2e/recording_upload",
   "e2e/relay_outages",
