@@ -1,10 +1,12 @@
 /**
  * A server's recordings on their way into a bucket that answers as S3 does, in virtual time over a
- * real folder.
+ * real folder, for which time stands still while it is asked for something.
  *
  * @module
  */
 import assert from "node:assert/strict";
+// The first upload would load it, which takes a while that nobody sees.
+import "aws4fetch";
 import { silentLog } from "../../../lib/base/platform.ts";
 import type { StoredFile } from "../../../lib/recording/recording_storage.ts";
 import type { UploadTarget } from "../../../lib/recording/upload_target.ts";
@@ -15,6 +17,7 @@ import {
 } from "../../../lib/server/storage/recording_places.ts";
 import { TextSeal } from "../../../lib/transport/crypto/sealed_text.ts";
 import { FakeBucket } from "../wire/fake_bucket.ts";
+import { RealWork } from "./real_work.ts";
 import { VirtualPlatform } from "./virtual_platform.ts";
 
 /** Bytes. */
@@ -44,7 +47,11 @@ export class Uploads {
   readonly whys: string[] = [];
   readonly places: RecordingPlaces;
 
-  private constructor(readonly folder: string, settings: Partial<UploadSettings>) {
+  private constructor(
+    readonly folder: string,
+    readonly work: RealWork,
+    settings: Partial<UploadSettings>,
+  ) {
     this.places = this.restarted(folder, settings);
   }
 
@@ -53,8 +60,9 @@ export class Uploads {
     settings: Partial<UploadSettings> = {},
   ): Promise<void> {
     const folder = await Deno.makeTempDir();
+    using work = new RealWork();
     try {
-      const uploads = new Uploads(folder, settings);
+      const uploads = new Uploads(folder, work, settings);
       await body(uploads);
       const closed = uploads.places.close();
       await uploads.until(closed);
@@ -95,10 +103,7 @@ export class Uploads {
     return storage.open(path, (why) => this.whys.push(why));
   }
 
-  /**
-   * Time goes on until that is so; 25 times as fast as it does, so that files, which are real, are
-   * not late on a busy machine.
-   */
+  /** Time goes on until that is so. */
   async until<T>(promise: Promise<T>, stepMs = 25): Promise<T> {
     let isDone = false;
     promise.finally(() => isDone = true).catch(() => {});
@@ -106,9 +111,11 @@ export class Uploads {
     return await promise;
   }
 
+  /** Time goes on by that, once the disk has done what it was asked for, as it does after that. */
   async pass(ms: number): Promise<void> {
+    await this.work.done();
     this.platform.advance(ms);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await this.work.done();
   }
 
   async eventually(isSo: () => boolean): Promise<void> {
@@ -134,13 +141,10 @@ export class Uploads {
     assert.fail(`nothing of ${bytes} bytes waits`);
   }
 
-  /** Waits until the disk has so many bytes, for as long as it takes. */
+  /** Once the disk has done what it was asked for, there are so many bytes. */
   async spooled(bytes: number): Promise<void> {
-    for (let i = 0; i < 1_000; i++) {
-      await this.pass(1);
-      if (await this.spool().then((spool) => spool.bytes === bytes, () => false)) return;
-    }
-    assert.fail(`${bytes} bytes were never written`);
+    await this.work.done();
+    assert.equal((await this.spool()).bytes, bytes);
   }
 
   /** Bytes of parts that wait, and how many uploads there are. */

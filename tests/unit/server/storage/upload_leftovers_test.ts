@@ -4,6 +4,8 @@ import { killed, PART, piece, TARGET, Uploads } from "../../../support/virtual/u
 
 const HOUR_MS = 3_600_000;
 const RETRY_MS = 600_000;
+/** To read a file, ms. */
+const SLOW_DISK_MS = 30;
 /** Of a bucket that only a request has named. */
 const OTHER = { ...TARGET, bucket: "theirs" };
 
@@ -239,27 +241,39 @@ Deno.test("a folder in which a process died before it had written anything is re
     assert.deepEqual([...Deno.readDirSync(root)].map(({ name }) => name), ["UP_new"]);
   }));
 
-Deno.test("a recording that its bucket never takes keeps none of the others from there for good", () =>
-  Uploads.run(async (uploads) => {
-    const { bucket, folder } = uploads;
-    bucket.mood = "gone";
-    const files = Array.from({ length: 6 }, (_, n) => uploads.open(`${n}.ogg`));
-    for (const file of files) file.append(piece(100, 1));
-    await uploads.spooled(600);
-    await uploads.until(Promise.all(files.map((file) => file.close())), 1_000);
-    const root = `${folder}/.roomwire-uploads`;
-    const [first] = [...Deno.readDirSync(root)];
-    const { key } = JSON.parse(await Deno.readTextFile(`${root}/${first!.name}/upload.json`));
-    bucket.mood = "well";
-    bucket.asked = (line) => {
-      if (line.includes(key)) throw new TypeError("connection reset");
-    };
-    for (let n = 0; n < 2_000 && bucket.objects.size < 5; n++) await uploads.pass(10_000);
-    assert.equal(bucket.objects.size, 5);
-    // The bucket has an object before the folder that it came from is gone.
-    await uploads.spooled(100);
-    assert.deepEqual(await uploads.spool(), { bytes: 100, uploads: 1 });
-  }));
+/** A disk on which a file is read a while later. */
+function slowDisk(): Disposable {
+  const { readFile } = Deno;
+  Deno.readFile = async (...parameters) => {
+    await new Promise((resolve) => setTimeout(resolve, SLOW_DISK_MS));
+    return await readFile(...parameters);
+  };
+  return { [Symbol.dispose]: () => void (Deno.readFile = readFile) };
+}
+
+for (const disk of ["", ", on a slow disk either"]) {
+  Deno.test(`a recording that its bucket never takes keeps none of the others from there for good${disk}`, async () => {
+    using _slow = disk === "" ? undefined : slowDisk();
+    await Uploads.run(async (uploads) => {
+      const { bucket, folder } = uploads;
+      bucket.mood = "gone";
+      const files = Array.from({ length: 6 }, (_, n) => uploads.open(`${n}.ogg`));
+      for (const file of files) file.append(piece(100, 1));
+      await uploads.spooled(600);
+      await uploads.until(Promise.all(files.map((file) => file.close())), 1_000);
+      const root = `${folder}/.roomwire-uploads`;
+      const [first] = [...Deno.readDirSync(root)];
+      const { key } = JSON.parse(await Deno.readTextFile(`${root}/${first!.name}/upload.json`));
+      bucket.mood = "well";
+      bucket.asked = (line) => {
+        if (line.includes(key)) throw new TypeError("connection reset");
+      };
+      for (let n = 0; n < 2_000 && bucket.objects.size < 5; n++) await uploads.pass(10_000);
+      assert.equal(bucket.objects.size, 5);
+      assert.deepEqual(await uploads.spool(), { bytes: 100, uploads: 1 });
+    });
+  });
+}
 
 Deno.test("a bucket that does not answer is waited for once, not for each recording it is to get", () =>
   Uploads.run(async (uploads) => {
