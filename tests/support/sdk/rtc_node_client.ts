@@ -52,6 +52,16 @@ const SOURCES = {
   screen_share_audio: TrackSource.SOURCE_SCREENSHARE_AUDIO,
 } as const;
 
+/**
+ * A track with its source. They are closed once nothing is sent of them: what the native part frees
+ * while others of its threads use it has damaged its heap (livekit/agents#6056).
+ */
+interface Published {
+  readonly track: LocalTrack;
+  /** Gives the source nothing more, and waits for what it has. */
+  readonly stop: () => Promise<void>;
+}
+
 /** What was decoded of one remote track so far. */
 interface Received {
   readonly kind: "video" | "audio";
@@ -73,8 +83,8 @@ export class RtcNodeClient implements SdkClient {
   readonly #unsubscribed: Record<string, number> = {};
   readonly #departed: string[] = [];
   readonly #errors: string[] = [];
-  /** Stops the synthetic source of a published track, by sid. */
-  readonly #sources = new Map<string, () => Promise<void>>();
+  /** By sid. */
+  readonly #published = new Map<string, Published>();
   #disconnectReason: string | undefined;
   #reconnects = 0;
 
@@ -96,9 +106,11 @@ export class RtcNodeClient implements SdkClient {
   }
 
   async disconnect(): Promise<void> {
-    for (const stop of this.#sources.values()) await stop();
-    this.#sources.clear();
+    const published = [...this.#published.values()];
+    this.#published.clear();
+    for (const { stop } of published) await stop();
     if (this.#room.isConnected) await this.#room.disconnect();
+    for (const { track } of published) await track.close();
   }
 
   async publishVideo(options: VideoOptions = {}): Promise<string> {
@@ -114,9 +126,9 @@ export class RtcNodeClient implements SdkClient {
     return await this.#publish(track, {
       source: SOURCES[options.source ?? "camera"],
       ...(options.sdkDefaults ? {} : { simulcast: options.simulcast ?? false }),
-    }, async () => {
+    }, () => {
       clearInterval(timer);
-      await source.close();
+      return Promise.resolve();
     });
   }
 
@@ -130,14 +142,15 @@ export class RtcNodeClient implements SdkClient {
     }, async () => {
       running = false;
       await loop;
-      await source.close();
     });
   }
 
   async unpublish(sid: string): Promise<void> {
-    await this.#sources.get(sid)?.();
-    this.#sources.delete(sid);
+    const published = this.#published.get(sid);
+    this.#published.delete(sid);
+    await published?.stop();
     await this.#local().unpublishTrack(sid);
+    await published?.track.close();
   }
 
   async sendData(
@@ -251,10 +264,11 @@ export class RtcNodeClient implements SdkClient {
     try {
       const publication = await this.#local().publishTrack(track, new TrackPublishOptions(options));
       const sid = await eventually("the sid of a published track", () => publication.sid);
-      this.#sources.set(sid, stop);
+      this.#published.set(sid, { track, stop });
       return sid;
     } catch (error) {
       await stop();
+      await track.close();
       throw error;
     }
   }
