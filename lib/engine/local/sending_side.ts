@@ -31,8 +31,13 @@ import type { RtcpScratch } from "./rtcp_scratch.ts";
 
 /** Sender reports per down-track, ms (LiveKit's interval: 1.13.5, `pkg/rtc/participant.go`). */
 const REPORT_INTERVAL_MS = 3_000;
-/** The first reports come sooner, so that receivers can synchronise lips early. */
+/**
+ * The first reports come sooner, so that receivers can synchronise lips early: libwebrtc's need two
+ * of each stream (`rtp_to_ntp_estimator.cc`). The first comes as soon as its publisher has reported,
+ * ms, and the second so long after it.
+ */
 const FIRST_REPORT_MS = 300;
+const SECOND_REPORT_MS = 1_000;
 /**
  * The forwarded layer is told at most once in so many ms: packets may change it with every frame.
  */
@@ -486,7 +491,7 @@ export class SendingSide {
       sent.reportAt = now + FIRST_REPORT_MS; // the publisher has not reported yet
       return;
     }
-    sent.reportAt = now + REPORT_INTERVAL_MS;
+    sent.reportAt = now + (sent.reportSentAt === 0 ? SECOND_REPORT_MS : REPORT_INTERVAL_MS);
     sent.reportNtp = compactNtp(figures.ntpSeconds, figures.ntpFraction);
     sent.reportSentAt = now;
     if (this.#append(sent.section)) return;

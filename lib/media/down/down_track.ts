@@ -100,13 +100,13 @@ export class DownTrack implements PacketReceiver {
     this.#section = options.section;
     this.place = options.place;
     this.#sequence = former === undefined ? new SequenceRewriter() : former.#sequence;
-    this.#timestamps = former === undefined ? new TimestampRewriter() : former.#timestamps;
     this.#selection = former === undefined ? new FrameSelection() : former.#selection;
     this.#opening = new StreamOpening(options.section.openAfterMs);
     this.#listener = options.listener;
     this.#limit = new LayerLimit(options.target);
     this.#frames = options.target;
     this.#isVideo = options.section.kind === "video";
+    this.#timestamps = (former && former.#timestamps) ?? new TimestampRewriter(this.#isVideo);
     this.#firstSequence = options.firstSequence ?? 0;
     this.#firstTimestamp = options.firstTimestamp ?? 0;
     const { section, sink } = options;

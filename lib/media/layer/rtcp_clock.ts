@@ -32,6 +32,8 @@ export function compactNtp(seconds: number, fraction: number): number {
 /** The newest sender report of one stream. */
 export class RtcpClock {
   /** `false` until the first report; all else is meaningless before. */
+  heard = false;
+  /** Whether it says what time a timestamp is: `false` from {@linkcode doubt} to the next one. */
   known = false;
   ntpMs = 0;
   /** 32 bits. */
@@ -44,8 +46,8 @@ export class RtcpClock {
   /** Stores a report; one that is older than the newest is ignored. */
   update(seconds: number, fraction: number, rtpTimestamp: number, now: number): void {
     const ntpMs = ntpToMs(seconds, fraction);
-    if (this.known && ntpMs < this.ntpMs && now - this.arrivedAt < 10_000) return;
-    this.known = true;
+    if (this.heard && ntpMs < this.ntpMs && now - this.arrivedAt < 10_000) return;
+    this.heard = this.known = true;
     this.ntpMs = ntpMs;
     this.rtpTimestamp = rtpTimestamp;
     this.arrivedAt = now;
@@ -53,7 +55,17 @@ export class RtcpClock {
   }
 
   reset(): void {
+    this.heard = this.known = false;
+  }
+
+  /** The stream's clock has leapt, or stood still: the report says nothing of what follows. */
+  doubt(): void {
     this.known = false;
+  }
+
+  /** How far a packet that arrives is ahead of where the report puts it, ms; negative: behind. */
+  leadMs(timestamp: number, clockRate: number, now: number): number {
+    return this.ntpMsOf(timestamp, clockRate) - this.ntpMs - (now - this.arrivedAt);
   }
 
   /** NTP ms of the instant whose RTP timestamp is `timestamp` (32 bits, within ±13 h at 90 kHz). */

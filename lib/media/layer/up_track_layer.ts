@@ -35,6 +35,12 @@ const CACHE_REVIEW_MS = 3000;
 const MAX_DROPOUT = 3000;
 /** Numbers further back than this may be a restart; nearer ones are late or duplicates. */
 const MAX_MISORDER = 1000;
+/** Who pauses for so long may come back with a clock that stood still, ms… */
+const PAUSE_MS = 1000;
+/** …which is one that is off by more than what was captured can be late by, ms. */
+const PAUSED_OFF_MS = 500;
+/** As that, after a mute: it was not the path that had nothing to bring. */
+const MUTED_OFF_MS = 200;
 /** A layer without packets for so long, ms… */
 const SILENCE_MS = 1000;
 /** …while the other layers had this many is switched off by its publisher, and not merely still. */
@@ -90,6 +96,8 @@ export class UpTrackLayer {
   /** Of its pictures, as the last key frame said. */
   readonly size: FrameSize = new FrameSize();
   #started = false;
+  /** It was muted, and nothing has come since. */
+  #wasMuted = false;
   #highest = 0 as ExtSeq;
   /** The number that would confirm a restart, or -1. */
   #restartAt = -1;
@@ -254,6 +262,26 @@ export class UpTrackLayer {
     return this.admit(sequenceNumber);
   }
 
+  /** The publisher unmuted. */
+  unmuted(): void {
+    this.#wasMuted = true;
+  }
+
+  /** A packet with media came, captured at `timestamp` by its own clock. */
+  noteTime(timestamp: number, now: number): void {
+    if (this.#wasMuted || now - this.lastPacketAt > PAUSE_MS) this.#checkClock(timestamp, now);
+    this.lastPacketAt = now;
+  }
+
+  /** Clocks of some publishers stand still while nothing is sent; those of reports never do. */
+  #checkClock(timestamp: number, now: number): void {
+    const { clock } = this;
+    const most = this.#wasMuted ? MUTED_OFF_MS : PAUSED_OFF_MS;
+    this.#wasMuted = false;
+    if (!clock.known) return;
+    if (Math.abs(clock.leadMs(timestamp, this.codec.clockRate, now)) > most) clock.doubt();
+  }
+
   /** When it counts as stopped if nothing comes; `Infinity` while the others are as still. */
   get silentAt(): number {
     return this.live && this.packetsElsewhere >= SILENCE_PACKETS
@@ -275,8 +303,8 @@ export class UpTrackLayer {
     // Our numbers start one cycle up, the report's cycle count at 0.
     out.highestSequence = Math.max(0, this.#highest - 0x10000) % 0x1_0000_0000;
     const { clock } = this;
-    out.lastSenderReport = clock.known ? clock.lastSenderReport : 0;
-    out.delaySinceLastSenderReport = clock.known
+    out.lastSenderReport = clock.heard ? clock.lastSenderReport : 0;
+    out.delaySinceLastSenderReport = clock.heard
       ? Math.floor(((now - clock.arrivedAt) * 65_536) / 1000) >>> 0
       : 0;
   }

@@ -224,6 +224,7 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
     layer.cache.stage(seq as ExtSeq, view.bytes, view.length);
     // Padding is cut off by the stored length, so its flag goes, too.
     layer.cache.staged(seq as ExtSeq)[0]! &= 0xdf;
+    if (view.payloadLength > 0) layer.noteTime(view.timestamp, now);
     if (view.payloadLength > 0 && extended < 0) this.#noteLife(layer, now);
     if (view.paddingLength > 0) layer.noteChanged(seq as ExtSeq);
     this.#accept(layer, seq as ExtSeq, view, now, seq > before);
@@ -389,9 +390,10 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
     this.muted = muted;
     this.#condition.muteChanged(now);
     this.level?.restart();
-    if (muted) {
-      for (const layer of this.#layers) layer?.keyFrames.cancel();
-      this.#audience.silence(now);
+    if (muted) this.#audience.silence(now);
+    for (const layer of this.#layers) {
+      if (muted) layer?.keyFrames.cancel();
+      else layer?.unmuted();
     }
     for (const downTrack of this.#audience.all) downTrack.sourceMuted(muted, now);
     this.#listener.onTimed?.(this.nextWakeAt());
@@ -578,7 +580,6 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
       }
     }
     layer.packetsElsewhere = 0;
-    layer.lastPacketAt = now;
     if (layer.live) return;
     this.endRun(now); // with the layers there were
     layer.live = true;

@@ -36,7 +36,7 @@ export class UpTrackCondition {
     for (const layer of bound) {
       if (layer === undefined) continue;
       const { statistics, clock, codec, late } = layer;
-      if (clock.known) reportedAt = Math.max(reportedAt, clock.arrivedAt);
+      if (clock.heard) reportedAt = Math.max(reportedAt, clock.arrivedAt);
       layers.push({
         spatial: layer.spatial as SpatialLayer,
         jitterMs: (statistics.jitter * 1000) / codec.clockRate,

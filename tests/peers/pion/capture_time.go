@@ -2,8 +2,12 @@ package main
 
 import (
 	"encoding/binary"
+	"math"
 	"time"
 
+	"github.com/pion/interceptor"
+	"github.com/pion/interceptor/pkg/report"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/pion/webrtc/v4"
 )
@@ -28,7 +32,33 @@ func capturingAPI() (*webrtc.API, error) {
 			return nil, err
 		}
 	}
-	return apiOf(media)
+	return apiWith(media, capturingInterceptors)
+}
+
+// capturingInterceptors are pion's own but for sender reports: those of its own say when packets left.
+func capturingInterceptors(media *webrtc.MediaEngine, registry *interceptor.Registry) error {
+	receiving, err := report.NewReceiverInterceptor()
+	if err != nil {
+		return err
+	}
+	registry.Add(receiving)
+	if err = webrtc.ConfigureNack(media, registry); err != nil {
+		return err
+	}
+	if err = webrtc.ConfigureSimulcastExtensionHeaders(media); err != nil {
+		return err
+	}
+	return webrtc.ConfigureTWCCSender(media, registry)
+}
+
+// report is a sender report that says of the newest frame of an encoding when it was captured.
+func (e *encoding) report(ssrc webrtc.SSRC, captured []byte) *rtcp.SenderReport {
+	return &rtcp.SenderReport{
+		SSRC:        uint32(ssrc),
+		NTPTime:     binary.BigEndian.Uint64(captured),
+		RTPTime:     e.timestamp,
+		PacketCount: e.sent,
+	}
 }
 
 // captureTime is a time as the extension has it, in NTP's form of 64 bits.
@@ -49,6 +79,30 @@ type captures struct {
 	skew int64
 	// age is how long ago the newest frame was captured.
 	age time.Duration
+	// reports counts sender reports, and the last of them says that reportRTP was at reportNTP.
+	reports   int
+	reportNTP uint64
+	reportRTP uint32
+	// off is how far times of capture were from those that the last report puts timestamps at, in ms.
+	off float64
+}
+
+// listen takes sender reports until the track ends.
+func (t *remoteTrack) listen(receiver *webrtc.RTPReceiver) {
+	for {
+		packets, _, err := receiver.ReadRTCP()
+		if err != nil {
+			return
+		}
+		for _, packet := range packets {
+			if said, ok := packet.(*rtcp.SenderReport); ok {
+				t.mutex.Lock()
+				t.capture.reports++
+				t.capture.reportNTP, t.capture.reportRTP = said.NTPTime, said.RTPTime
+				t.mutex.Unlock()
+			}
+		}
+	}
 }
 
 func newCaptures(receiver *webrtc.RTPReceiver, clock uint32) captures {
@@ -79,6 +133,11 @@ func (c *captures) take(packet *rtp.Packet, now time.Time) {
 	c.skew = max(c.skew, abs(ticks-int64(int32(packet.Timestamp-c.timestamp))))
 	captured := time.Unix(int64(at>>32)-ntpEpoch, int64((at&0xffff_ffff)*uint64(time.Second)>>32))
 	c.age = now.Sub(captured)
+	if c.reports > 0 {
+		told := float64(int64(at-c.reportNTP)) * 1000 / (1 << 32)
+		mapped := float64(int32(packet.Timestamp-c.reportRTP)) * 1000 / float64(c.clock)
+		c.off = max(c.off, math.Abs(mapped-told))
+	}
 }
 
 func abs(value int64) int64 {

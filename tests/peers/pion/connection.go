@@ -119,8 +119,15 @@ func redundantAPI() (*webrtc.API, error) {
 }
 
 func apiOf(media *webrtc.MediaEngine) (*webrtc.API, error) {
+	return apiWith(media, webrtc.RegisterDefaultInterceptors)
+}
+
+func apiWith(
+	media *webrtc.MediaEngine,
+	register func(*webrtc.MediaEngine, *interceptor.Registry) error,
+) (*webrtc.API, error) {
 	registry := &interceptor.Registry{}
-	if err := webrtc.RegisterDefaultInterceptors(media, registry); err != nil {
+	if err := register(media, registry); err != nil {
 		return nil, err
 	}
 	return webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(registry)), nil

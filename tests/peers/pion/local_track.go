@@ -44,6 +44,8 @@ type encoding struct {
 	keyWanted atomic.Bool
 	// next is the frame of the recording to be sent next.
 	next int
+	// timestamp is that of the newest frame, and sent counts packets.
+	timestamp, sent uint32
 }
 
 // announce tells the server of a track; it is sent when the server has named it.
@@ -157,7 +159,7 @@ func (p *peer) publish(cid, sid string) {
 		go layer.heed(track.sender, track.wanted.Deaf)
 	}
 	track.sending.Add(1)
-	go track.send(ctx, transceiver)
+	go track.send(ctx, transceiver, p.publisher.pc.WriteRTCP)
 	p.publisher.negotiate()
 }
 
@@ -215,7 +217,11 @@ func (e *encoding) heed(sender *webrtc.RTPSender, deaf bool) {
 }
 
 // send sends the recording at its own pace until the track is stopped.
-func (t *localTrack) send(ctx context.Context, transceiver *webrtc.RTPTransceiver) {
+func (t *localTrack) send(
+	ctx context.Context,
+	transceiver *webrtc.RTPTransceiver,
+	tell func([]rtcp.Packet) error,
+) {
 	defer t.sending.Done()
 	pace, ticks := time.Second/framesPerSecond, uint32(videoClock/framesPerSecond)
 	if t.wanted.Kind == "audio" {
@@ -237,8 +243,12 @@ func (t *localTrack) send(ctx context.Context, transceiver *webrtc.RTPTransceive
 		}
 		names := sectionNames(transceiver)
 		captured := captureTime(started.Add(time.Duration(frame) * pace))
-		for _, layer := range t.encodings {
+		streams := transceiver.Sender().GetParameters().Encodings
+		for index, layer := range t.encodings {
 			layer.sendFrame(names, ticks, captured)
+			if names.captureID != 0 && frame%int(time.Second/pace) == 0 {
+				_ = tell([]rtcp.Packet{layer.report(streams[index].SSRC, captured)})
+			}
 		}
 	}
 }
@@ -275,6 +285,8 @@ func (e *encoding) sendFrame(names names, ticks uint32, captured []byte) {
 		if names.captureID != 0 {
 			_ = packet.SetExtension(names.captureID, captured)
 		}
+		e.timestamp = packet.Timestamp
+		e.sent++
 		// Until the connection is there nothing is sent, and that is no error.
 		_ = e.track.WriteRTP(packet)
 	}

@@ -205,6 +205,7 @@ func (p *peer) received(from *connection, track *webrtc.TrackRemote, receiver *w
 	counted.capture = newCaptures(receiver, track.Codec().ClockRate)
 	p.receiving[sid] = counted
 	go counted.read(track)
+	go counted.listen(receiver)
 }
 
 // tellCounts says what has arrived of every track so far.

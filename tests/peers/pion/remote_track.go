@@ -33,6 +33,9 @@ type counts struct {
 	Concealed int `json:"concealed"`
 	// Redundant counts packets of sound with copies of earlier frames.
 	Redundant int `json:"redundant"`
+	// Reports counts sender reports; CaptureOffMs is as in captures.
+	Reports      int     `json:"reports"`
+	CaptureOffMs float64 `json:"captureOffMs"`
 	// Captures counts packets with a time of capture; skew and age are as in captures.
 	Captures     int   `json:"captures"`
 	CaptureSkew  int64 `json:"captureSkew"`
@@ -67,6 +70,7 @@ func (t *remoteTrack) counts() counts {
 	t.soFar.Heard, t.soFar.Concealed = t.sound.heard, t.sound.concealed
 	t.soFar.Captures, t.soFar.CaptureSkew = t.capture.count, t.capture.skew
 	t.soFar.CaptureAgeMs = t.capture.age.Milliseconds()
+	t.soFar.Reports, t.soFar.CaptureOffMs = t.capture.reports, t.capture.off
 	return t.soFar
 }
 

@@ -59,6 +59,10 @@ export interface PionCounts {
   readonly captureSkew: number;
   /** How long ago the newest was captured when it came. */
   readonly captureAgeMs: number;
+  /** Sender reports. */
+  readonly reports: number;
+  /** How far times of capture were from what the last of those says of timestamps at most, ms. */
+  readonly captureOffMs: number;
 }
 
 /** One line of the program. `ms` is the program's own time. */

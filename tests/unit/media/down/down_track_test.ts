@@ -465,21 +465,40 @@ Deno.test("DownTrack maps the publisher's sender report to its own timestamps (l
   send(1, KEY, { timestamp: 900_000 });
   assert.equal(down.senderReport(0, figures), false, "nothing to map yet");
   up.receiveSenderReport(0, 3_900_000_000, 0x8000_0000, 900_000, 10);
+  assert.ok(down.senderReport(10, figures));
   // Muted for a while: the offset changes, because the publisher's clock stood still.
   up.setMuted(true, 20);
   up.setMuted(false, 5000);
   send(2, vp8Payload({ pictureId: 6, tl0: 2, key: true }), { timestamp: 903_000, now: 5010 });
   const out = sink.views[1]!.timestamp;
   assert.equal(out, 900_000 + 5010 * 90);
+  // By the report from before it 903000 would be long ago.
+  assert.equal(down.senderReport(5010, figures), false, "until the publisher says what it is now");
+  up.receiveSenderReport(0, 3_900_000_005, 0x8000_0000, 903_000, 5010);
   assert.ok(down.senderReport(6010, figures));
   const ntpMs = ntpToMs(figures.ntpSeconds, figures.ntpFraction);
-  assert.ok(Math.abs(ntpMs - (3_900_000_000_500 + 6000)) < 0.01);
-  // The publisher says 903000 is 33.3 ms after its report; so must we.
-  const captured = 3_900_000_000_500 + 3000 / 90;
+  assert.ok(Math.abs(ntpMs - (3_900_000_005_500 + 1000)) < 0.01);
+  const captured = 3_900_000_005_500;
   const mapped = ntpMs + ((out - figures.rtpTimestamp) | 0) / 90;
   assert.ok(Math.abs(mapped - captured) < 0.1, `${mapped - captured} ms off`);
   assert.deepEqual([figures.ssrc, figures.packetCount], [0xcafe_0001, 2]);
   assert.equal(figures.octetCount, KEY.length + KEY.length + 1);
+});
+
+Deno.test("DownTrack reports no time after a pause in which the publisher's clock stood still", () => {
+  const told = (pauseMs: number, stoodStillMs: number) => {
+    const { up, down, send } = setup();
+    const figures = new SenderReportFigures();
+    send(1, KEY, { timestamp: 900_000 });
+    up.receiveSenderReport(0, 3_900_000_000, 0, 900_000, 0);
+    const timestamp = 900_000 + (pauseMs - stoodStillMs) * 90;
+    send(2, vp8Payload({ pictureId: 6, tl0: 2 }), { timestamp, now: pauseMs });
+    return down.senderReport(pauseMs, figures);
+  };
+  assert.equal(told(3_000, 3_000), false);
+  assert.equal(told(3_000, 0), true, "its clock went on");
+  assert.equal(told(3_000, 400), true, "what came is late");
+  assert.equal(told(900, 900), true, "it is a leap and no pause: a stream may have it anywhere");
 });
 
 Deno.test("DownTrack picks the payload type by codec and profile, and refuses what fits none", () => {

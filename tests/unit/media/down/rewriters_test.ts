@@ -142,6 +142,24 @@ Deno.test("TimestampRewriter never goes back at a switch", () => {
   assert.equal(rewriter.forward(9_000, 20), 10_002);
 });
 
+Deno.test("TimestampRewriter brings pictures together that are older than what left, and stays in time", () => {
+  const from = clockAt(3_900_000_000_000, 10_000);
+  const to = clockAt(3_900_000_000_000, 50_000);
+  const switched = (isVideo: boolean, behind: number) => {
+    const rewriter = new TimestampRewriter(isVideo);
+    rewriter.switchTo(10_000, undefined, from, 90_000, 2000, 0);
+    rewriter.forward(100_000, 1000);
+    rewriter.switchTo(140_000 - behind, from, to, 90_000, 2000, 1010);
+    return [0, 3_000, 6_000, 9_000, 3_000, 12_000].map((ticks) => {
+      return rewriter.forward(140_000 - behind + ticks, 1010) - 100_000;
+    });
+  };
+  // From 67 ms before what left last; the second picture's last packet comes late.
+  assert.deepEqual(switched(true, 6_000), [1, 47, 94, 3_000, 47, 6_000]);
+  assert.deepEqual(switched(false, 6_000), [1, 3_001, 6_001, 9_001, 3_001, 12_001], "no sound");
+  assert.deepEqual(switched(true, 90_000)[1], 3_001, "nor a whole second");
+});
+
 Deno.test("TimestampRewriter resumes a source whose clock stood still by the time that passed", () => {
   const rewriter = new TimestampRewriter();
   const clock = new RtcpClock();
