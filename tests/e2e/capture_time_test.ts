@@ -6,13 +6,17 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { mintToken } from "../support/process/access_tokens.ts";
+import { RedisServer } from "../support/process/redis_server.ts";
+import { startRoomwire } from "../support/process/roomwire_process.ts";
 import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
-import type { PionCounts } from "../support/peers/pion_peer.ts";
+import { type PionCounts, PionPeer } from "../support/peers/pion_peer.ts";
 
 const fixture = CallFixture.forThisFile();
 
+const HOST = "127.0.0.1";
 /** Packets with media that must come. */
 const ENOUGH = 40;
 /** Sender reports that must come, the second of which is to make a line of them. */
@@ -31,6 +35,23 @@ function assertCaptured(counts: PionCounts) {
   assert.ok(captureOffMs <= MOST_OFF_MS, `${captureOffMs} ms from what sender reports say`);
 }
 
+/** Publishes a camera and a microphone; both come to `to` with their times, and in step. */
+async function assertInStep(from: PionPeer, to: PionPeer): Promise<readonly string[]> {
+  const sids = [
+    await from.publish({ kind: "video", simulcast: true }),
+    await from.publish({ kind: "audio" }),
+  ];
+  for (const sid of sids) {
+    const counts = await eventually(`${ENOUGH} packets of ${sid}`, () => {
+      const counts = to.counts(sid);
+      if (counts === undefined || counts.reports < REPORTS) return false;
+      return counts.packets - counts.padding >= ENOUGH && counts;
+    }, { seen: () => [to.counts(sid), ...to.story()] });
+    assertCaptured(counts);
+  }
+  return sids;
+}
+
 for (const mode of CONNECTION_MODES) {
   endToEndTest(
     `the time of capture arrives as it was sent, at who negotiated it, and as reports say (${mode})`,
@@ -40,17 +61,7 @@ for (const mode of CONNECTION_MODES) {
         const ann = await call.joinPion("ann", { captures: true });
         const bob = await call.joinPion("bob", { captures: true });
         const cyd = await call.joinPion("cyd");
-        const sids = [
-          await ann.publish({ kind: "video", simulcast: true }),
-          await ann.publish({ kind: "audio" }),
-        ];
-        for (const sid of sids) {
-          const counts = await eventually(`${ENOUGH} packets of ${sid}`, () => {
-            const counts = bob.counts(sid);
-            if (counts === undefined || counts.reports < REPORTS) return false;
-            return counts.packets - counts.padding >= ENOUGH && counts;
-          }, { seen: () => [bob.counts(sid), ...bob.story()] });
-          assertCaptured(counts);
+        for (const sid of await assertInStep(ann, bob)) {
           await eventually(
             `${sid} at who did not`,
             () => (cyd.counts(sid)?.frames ?? 0) > 0,
@@ -62,3 +73,21 @@ for (const mode of CONNECTION_MODES) {
       }, mode),
   );
 }
+
+endToEndTest(
+  "reports say when it was captured behind another node, too",
+  ["go", "redis"],
+  async () => {
+    await using redis = await RedisServer.start();
+    const config = { redis: { address: `${HOST}:${redis.port}` } };
+    await using one = await startRoomwire({ config, address: HOST });
+    await using two = await startRoomwire({ config, address: HOST });
+    await using ann = await PionPeer.start("ann");
+    await using bob = await PionPeer.start("bob");
+    for (const [peer, { url }] of [[ann, one], [bob, two]] as const) {
+      const token = await mintToken({ identity: peer.identity, room: "captures" });
+      await peer.connect(url, token, { single: true, captures: true });
+    }
+    await assertInStep(ann, bob);
+  },
+);
