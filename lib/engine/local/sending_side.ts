@@ -33,8 +33,8 @@ import type { RtcpScratch } from "./rtcp_scratch.ts";
 const REPORT_INTERVAL_MS = 3_000;
 /**
  * The first reports come sooner, so that receivers can synchronise lips early: libwebrtc's need two
- * of each stream (`rtp_to_ntp_estimator.cc`). The first comes as soon as its publisher has reported,
- * ms, and the second so long after it.
+ * of each stream (`rtp_to_ntp_estimator.cc`). The first is tried so often, ms, until the publisher
+ * has reported, and the second comes so long after it.
  */
 const FIRST_REPORT_MS = 300;
 const SECOND_REPORT_MS = 1_000;
