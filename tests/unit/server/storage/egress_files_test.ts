@@ -4,6 +4,7 @@ import { EgressInfo, EgressStatus } from "@livekit/protocol";
 import type { NodeId } from "../../../../lib/base/ids.ts";
 import { LostEgresses } from "../../../../lib/egress/lost_egresses.ts";
 import { EgressFiles } from "../../../../lib/server/storage/egress_files.ts";
+import { RealWork } from "../../../support/virtual/real_work.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 async function inFolder(body: (folder: string) => Promise<void>): Promise<void> {
@@ -59,6 +60,7 @@ Deno.test("EgressFiles holds what it has begun though others look at that moment
 
 Deno.test("LostEgresses tells once of recordings that a dead process was making", () =>
   inFolder(async (folder) => {
+    using work = new RealWork();
     await Deno.mkdir(`${folder}/${FOLDER}`);
     const status = EgressStatus.EGRESS_ACTIVE;
     const info = new EgressInfo({ egressId: "EG_1", roomName: "lobby", status });
@@ -80,7 +82,7 @@ Deno.test("LostEgresses tells once of recordings that a dead process was making"
     });
     for (let i = 0; i < 100; i++) {
       platform.advance(1_000);
-      await new Promise((resolve) => setTimeout(resolve, 2));
+      await work.done();
     }
     assert.deepEqual(told.sort(), ["EG_1 lobby EGRESS_FAILED", "EG_2  EGRESS_FAILED"]);
     await lost.close();
