@@ -66,7 +66,6 @@ const SECONDS: Readonly<Record<string, number>> = {
  */
 const WAITING: readonly string[] = [
   "e2e/addresses",
-  "e2e/admin_page",
   "e2e/agents",
   "e2e/bad_input",
   "e2e/behind_proxies",
@@ -80,7 +79,6 @@ const WAITING: readonly string[] = [
   "e2e/moderation_scripts",
   "e2e/node_check",
   "e2e/operations",
-  "e2e/own_tls",
   "e2e/recording",
   "e2e/recording_takeover",
   "e2e/recording_upload",
