@@ -16,6 +16,7 @@ const fixture = CallFixture.forThisFile();
 
 const SEED = 11;
 const NARROW_BPS = 500_000;
+const DELAY_MS = 20;
 /** 190, 375 and 1,500 kbit/s: the middle layer and voice are what 500 kbit/s have room for. */
 const CAMERA = { width: 960, height: 540, simulcast: true, noise: true, maxBitrate: 1_500_000 };
 /** What is looked at in a steady state, ms. */
@@ -70,11 +71,14 @@ for (const mode of CONNECTION_MODES) {
         const ann = await call.join("chromium", "ann");
         const camera = await ann.publishVideo(CAMERA);
         const voice = await ann.publishAudio();
-        // Hears what the machine itself does to the sound, without the path.
-        const carl = await call.join("chromium", "carl");
+        // Hears what the machine does to the sound, and to the process that relays it, without the
+        // narrow path.
+        await using wide = new LossyProxy(SEED);
+        wide.down.delayMs = wide.up.delayMs = DELAY_MS;
+        const carl = await call.joinBehind(wide, "chromium", "carl");
         await carl.setSubscribed(camera, false);
         proxy.down.rateBps = NARROW_BPS;
-        proxy.down.delayMs = proxy.up.delayMs = 20;
+        proxy.down.delayMs = proxy.up.delayMs = DELAY_MS;
         const bob = await call.joinBehind(proxy, "chromium", "bob");
         await eventually("the first picture", async () => {
           return ((await bob.inbound(camera))["framesDecoded"] ?? 0) > 0;

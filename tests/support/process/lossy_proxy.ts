@@ -12,6 +12,9 @@ import { SeededRandom } from "../virtual/seeded_random.ts";
 const ANY = "0.0.0.0";
 /** What arrives sooner than this does not wait for a timer, ms. */
 const AT_ONCE_MS = 0.5;
+/** How often the process looks whether it was late, ms, and between which looks it was. */
+const PULSE_MS = 5;
+const LATE_MS = 20;
 
 /**
  * Relays to any number of the server's ports; nothing is lost or held up until it is said. All
@@ -26,7 +29,9 @@ export class LossyProxy implements AsyncDisposable {
   onRelayed: (bytes: Uint8Array) => void = () => {};
   readonly #fronts = new Map<string, Promise<Socket>>();
   readonly #sockets = new Set<Socket>();
-  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #upWay = new DueQueue();
+  readonly #downWay = new DueQueue();
+  readonly #pulse = new Pulse();
 
   constructor(seed: number) {
     const random = new SeededRandom(seed);
@@ -52,8 +57,9 @@ export class LossyProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.#upWay.clear();
+    this.#downWay.clear();
+    this.#pulse.end();
     await Promise.all(
       [...this.#sockets].map((socket) =>
         new Promise<void>((resolve) => socket.close(() => resolve()))
@@ -83,15 +89,11 @@ export class LossyProxy implements AsyncDisposable {
 
   #pass(link: NarrowLink, bytes: Uint8Array, socket: Socket, port: number, host: string): void {
     const now = performance.now();
-    const at = link.arrival(bytes.length, now);
+    const at = link.arrival(bytes.length, now, this.#pulse.since(now));
     if (at === undefined) return;
     if (link === this.up) this.onRelayed(bytes);
-    if (at - now < AT_ONCE_MS) return socket.send(bytes, port, host);
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      socket.send(bytes, port, host);
-    }, at - now);
-    this.#timers.add(timer);
+    const way = link === this.up ? this.#upWay : this.#downWay;
+    way.push({ at, send: () => socket.send(bytes, port, host) });
   }
 
   #socket(): Socket {
@@ -100,5 +102,54 @@ export class LossyProxy implements AsyncDisposable {
     socket.on("error", () => {});
     this.#sockets.add(socket);
     return socket;
+  }
+}
+
+/** What is on its way in one direction, in its order: nothing overtakes, however late timers are. */
+class DueQueue {
+  readonly #waiting: { readonly at: number; readonly send: () => void }[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  push(due: { readonly at: number; readonly send: () => void }): void {
+    this.#waiting.push(due);
+    this.#flush();
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#waiting.length = 0;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    const until = performance.now() + AT_ONCE_MS;
+    while (this.#waiting.length > 0 && this.#waiting[0]!.at < until) this.#waiting.shift()!.send();
+    const [next] = this.#waiting;
+    if (next !== undefined) {
+      this.#timer = setTimeout(() => this.#flush(), next.at + AT_ONCE_MS - until);
+    }
+  }
+}
+
+/**
+ * Whether this process had the processor: what is read after a while without it came at any time
+ * in that while.
+ */
+class Pulse {
+  #last = performance.now();
+  #before = this.#last;
+  readonly #timer = setInterval(() => {
+    this.#before = this.#last;
+    this.#last = performance.now();
+  }, PULSE_MS);
+
+  /** Since when something may have been there that is read at `now`, ms. */
+  since(now: number): number {
+    // Of a late turn either timers or sockets may come first: two looks ago nothing waited.
+    return now - this.#before > LATE_MS ? this.#before : now;
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
   }
 }

@@ -32,9 +32,14 @@ export class NarrowLink {
     this.#random = random;
   }
 
-  /** When a datagram that is sent at `now`, ms, arrives; `undefined` if it is lost. */
-  arrival(bytes: number, now: number): number | undefined {
-    const startAt = Math.max(now, this.#freeAt);
+  /**
+   * When a datagram that is sent at `now`, ms, arrives; `undefined` if it is lost.
+   *
+   * @param since It may have come as long ago as this: whoever asks was late. Then it has had its
+   *   turn as soon as the link was free, rather than that a late look fills the queue.
+   */
+  arrival(bytes: number, now: number, since = now): number | undefined {
+    const startAt = Math.max(since, this.#freeAt);
     if (this.#random.chance(this.loss) || startAt - now > this.queueMs) {
       this.lost++;
       return undefined;

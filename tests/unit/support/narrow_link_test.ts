@@ -18,6 +18,17 @@ Deno.test("NarrowLink lets one datagram after the other through, and drops what 
   assert.equal(link.arrival(BYTES, 200), 260, "the queue is empty again");
 });
 
+Deno.test("NarrowLink whose user was late has done meanwhile what it had time for", () => {
+  const link = new NarrowLink(new SeededRandom(1));
+  link.rateBps = 800_000; // 10 ms each
+  link.delayMs = 50;
+  link.queueMs = 30;
+  const late = Array.from({ length: 6 }, () => link.arrival(BYTES, 140, 100));
+  assert.deepEqual(late, [160, 170, 180, 190, 200, 210], "they had 40 ms");
+  assert.equal(link.arrival(BYTES, 140), 220, "what comes on time waits behind them");
+  assert.equal(link.lost, 0);
+});
+
 Deno.test("NarrowLink loses by its seed, and jitter makes nothing overtake", () => {
   const run = (seed: number) => {
     const link = new NarrowLink(new SeededRandom(seed));
