@@ -291,9 +291,8 @@ export class SendEstimate {
     const before = this.#demand.idealBps;
     this.#demand.set(baseBps, idealBps, nextBps);
     if (this.#demand.idealBps !== before) this.#watch(now);
-    this.#combine(now);
-    this.#look(now);
-    this.#sampling.update(this.#isCalm(now), now);
+    // Who tells often puts off what a tick would do.
+    this.tick(now);
   }
 
   /** Timed work; call when {@linkcode nextWakeAt} has come. Calling it too often does no harm. */

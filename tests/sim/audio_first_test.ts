@@ -52,3 +52,28 @@ for (const isAudioUncounted of [false, true]) {
     assert.equal(world.redundant, world.heard, "copies again");
   });
 }
+
+/** What a jitter buffer of sound that is used to a calm path bears without making anything up, ms. */
+const BORNE_MS = 150;
+
+for (const isAudioUncounted of [false, true]) {
+  for (const isPaced of [false, true]) {
+    for (const kbps of [475, 500, 525]) {
+      const numbers = isAudioUncounted ? "without numbers" : "numbered";
+      const frame = `key frame of a larger picture, sent ${
+        isPaced ? "as by a browser" : "at once"
+      }`;
+      Deno.test(`audio first (${numbers}): at ${kbps} kbit/s it does not wait behind the ${frame}`, () => {
+        const options = { audio: true, temporal: true, keyTimes: 8, isAudioUncounted, isPaced };
+        const world = new BottleneckWorld(options);
+        world.link.rateBps = kbps * 1_000;
+        world.run(6_000);
+        world.begin();
+        world.run(20_000);
+        assert.ok(world.spatial.includes(1), "there is one");
+        assert.ok(world.latestMs < BORNE_MS, `${world.latestMs} ms`);
+        assert.ok(missed(world) < 0.01, `${missed(world)} of the sound missing`);
+      });
+    }
+  }
+}

@@ -65,6 +65,12 @@ export interface EstimateWorld {
 }
 
 /**
+ * A path that was not seen to carry more than this, bits/s, while more is wanted, is taken for
+ * full: the key frame of the next larger picture would be the first thing to fill it.
+ */
+const NARROW_BPS = 1_000_000;
+
+/**
  * The rate by which bursts are spread, bits/s; `Infinity` where they need not be: a path that shows
  * no sign of being full takes them, and in a TCP connection's own queue they meet nobody else. What
  * arrives all the time is no burst, however low the estimate still is.
@@ -76,7 +82,8 @@ export function burstRate(
   >,
 ): number {
   if (limitedBy === "start" || limitedBy === "tcp") return Infinity;
-  const isFull = limitedBy === "delay" || limitedBy === "loss" || limitedBy === "remb";
+  const isFull = limitedBy === "delay" || limitedBy === "loss" || limitedBy === "remb" ||
+    limitedBy === "demand" && bps < NARROW_BPS;
   return isFull || lossFraction > BURST_LOSS ? Math.max(bps, ackedBps) : Infinity;
 }
 
@@ -89,6 +96,8 @@ export class ConnectionEstimate implements SendHistory, Departing {
   readonly losses: ToldLosses = new ToldLosses();
   /** Spreads bursts. */
   readonly pacer: Pacer;
+  /** What sound takes, bits/s, which goes past bursts: they are to leave it room. */
+  soundBps = 0;
   readonly #probes: ProbeSender;
   readonly #world: EstimateWorld;
   #estimate: SendEstimate | undefined;
@@ -331,6 +340,6 @@ export class ConnectionEstimate implements SendHistory, Departing {
     this.repairs.copies = repairCopies(lossFraction, rttMs, !isOpen, limitedBy === "none");
     // What a TCP connection does not bring was left out before it, and not lost on the way.
     this.losses.turn(ackedBps > 0 && lossFraction >= TOLD_LOSS && limitedBy !== "tcp");
-    this.pacer.setRate(burstRate(estimate));
+    this.pacer.setRate(Math.max(0, burstRate(estimate) - this.soundBps));
   }
 }

@@ -69,6 +69,8 @@ interface Sharer {
 export class SendAllocation {
   /** Of what is sent, the share of repair packets that are sent in advance. */
   repairShare = 0;
+  /** What sound takes beside videos, counted or not, bits per second. */
+  soundBps = 0;
   readonly #rules: CongestionRules;
   readonly #tell: (downTrack: DownTrackId, paused: boolean) => void;
   readonly #isSpeaker: (downTrack: DownTrackId) => boolean;
@@ -242,7 +244,10 @@ export class SendAllocation {
     this.#copies.setRoom(first.isBare ? COPIES.none : hasRoom ? COPIES.more : COPIES.asTheyCome);
     const hiddenBps = this.#isHiding ? uncountedBps : 0;
     const addedBps = this.#copies.isMore ? moreBps : 0;
-    return bareBps + hiddenBps + (first.isBare ? 0 : copiesBps + addedBps);
+    const sentCopiesBps = first.isBare ? 0 : copiesBps + addedBps;
+    this.soundBps = bareBps + uncountedBps + sentCopiesBps +
+      (first.isBare ? 0 : this.#audio.uncountedCopiesBps);
+    return bareBps + hiddenBps + sentCopiesBps;
   }
 
   /** A picture that comes back has to share the path with audio that no budget counts. */

@@ -420,6 +420,7 @@ export class SendingSide {
   #share(now: number): void {
     if (now >= this.#repairsAt) this.#planRepairs(now);
     this.#allocation.share(this.bandwidth.estimate, now);
+    this.bandwidth.soundBps = this.#allocation.soundBps;
   }
 
   #planRepairs(now: number): void {

@@ -7,20 +7,41 @@
  * what waits costs a few bytes.
  *
  * Contract: what waits leaves in its order, and nothing of the connection's video leaves before it;
- * audio, repairs and probes are not asked. Nothing waits longer than {@linkcode MOST_MS}, or while
- * the path shows no sign of being full. Memory is fixed once something waited.
+ * audio, repairs and probes are not asked. Nothing waits longer than its {@linkcode Spread} says,
+ * or while bursts do no harm. Memory is fixed once something waited.
  *
  * @module
  */
 
-/** So many packets in one turn are no burst. */
-const BURST_PACKETS = 10;
-/** Nor is one that the path carries in so many ms. */
-const BURST_MS = 5;
-/** Bursts leave at so many times the rate that may be sent: what the mean says is no maximum. */
-const PACE = 1.5;
-/** Longest that a packet waits, ms: what comes late is worth less than what is lost. */
-const MOST_MS = 100;
+/** What is a burst, and how it is spread. */
+interface Spread {
+  /** So many packets in one turn are no burst. */
+  readonly burstPackets: number;
+  /** Nor is one that the path carries in so many ms. */
+  readonly burstMs: number;
+  /** What the path has not carried of earlier turns counts, too. */
+  readonly isOverTurns: boolean;
+  /** Bursts leave at so many times the rate that may be sent. */
+  readonly pace: number;
+  /** Longest that a packet waits, ms. */
+  readonly mostMs: number;
+}
+
+/** What the mean says is no maximum, and what comes late is worth less than what is lost. */
+const SPREAD: Spread = { burstPackets: 10, burstMs: 5, isOverTurns: false, pace: 1.5, mostMs: 100 };
+/**
+ * Up to so many bytes/ms (1 Mbit/s) ten packets are a tenth of a second and more, and a key frame
+ * takes longer than a path's queue is, in which sound waits behind it, and is made up by who plays
+ * it. The picture comes no sooner through that queue than it does from here, past which sound goes.
+ */
+const NARROW_BYTES_PER_MS = 125;
+const NARROW_SPREAD: Spread = {
+  burstPackets: 0,
+  burstMs: 65,
+  isOverTurns: true,
+  pace: 0.9,
+  mostMs: 400,
+};
 /** Parts of a burst are so far apart, ms: the engine's turns are no closer. */
 const INTERVAL_MS = 10;
 /** Packets that wait at most, a power of two; more push the oldest out. */
@@ -38,6 +59,7 @@ export class Pacer {
   readonly #timed: (at: number) => void;
   /** What may be sent, bytes/ms; `Infinity` while nothing has to wait. */
   #bytesPerMs = Infinity;
+  #spread = SPREAD;
   #burstAt = -1;
   #burstPackets = 0;
   #burstBytes = 0;
@@ -61,6 +83,7 @@ export class Pacer {
   /** @param bps What may be sent in all; `Infinity` where bursts do no harm. */
   setRate(bps: number): void {
     this.#bytesPerMs = bps / 8_000;
+    this.#spread = this.#bytesPerMs < NARROW_BYTES_PER_MS ? NARROW_SPREAD : SPREAD;
   }
 
   /** Something waits, of whatever track. */
@@ -72,13 +95,15 @@ export class Pacer {
   holds(bytes: number, now: number): boolean {
     if (this.#count > 0) return true;
     if (this.#bytesPerMs === Infinity) return false;
+    const { burstPackets, burstMs, isOverTurns } = this.#spread;
     if (now !== this.#burstAt) {
+      const carried = isOverTurns ? (now - this.#burstAt) * this.#bytesPerMs : Infinity;
+      this.#burstBytes = Math.max(0, this.#burstBytes - carried);
       this.#burstAt = now;
-      this.#burstPackets = this.#burstBytes = 0;
+      this.#burstPackets = 0;
     }
     this.#burstBytes += bytes;
-    return ++this.#burstPackets > BURST_PACKETS &&
-      this.#burstBytes > BURST_MS * this.#bytesPerMs;
+    return ++this.#burstPackets > burstPackets && this.#burstBytes > burstMs * this.#bytesPerMs;
   }
 
   /** Lets a packet wait. */
@@ -123,9 +148,10 @@ export class Pacer {
     }
     const elapsedMs = now - this.#lastAt;
     this.#lastAt = now;
-    const untilMs = Math.max(INTERVAL_MS, this.#since[this.#head]! + MOST_MS - now);
+    const { mostMs, pace } = this.#spread;
+    const untilMs = Math.max(INTERVAL_MS, this.#since[this.#head]! + mostMs - now);
     const needed = this.#bytes * Math.min(1, elapsedMs / untilMs);
-    this.#left += Math.max(needed, elapsedMs * this.#bytesPerMs * PACE);
+    this.#left += Math.max(needed, elapsedMs * this.#bytesPerMs * pace);
     while (this.#count > 0 && this.#left > 0) this.#release(now);
   }
 

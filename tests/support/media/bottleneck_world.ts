@@ -65,6 +65,10 @@ export interface BottleneckOptions {
   readonly saysRemb?: boolean;
   /** The path is TCP: what is lost of video its writer has left out, and sound is never lost. */
   readonly isTcp?: boolean;
+  /** A key frame is so many times another; 1 if absent. */
+  readonly keyTimes?: number;
+  /** The publisher spreads frames over time, as browsers do. */
+  readonly isPaced?: boolean;
   /** Video may be paused for want of bandwidth. */
   readonly allowPause?: boolean;
 }
@@ -155,6 +159,8 @@ export class BottleneckWorld {
   came = 0;
   twice = 0;
   redundant = 0;
+  /** The longest that audio waited for what was before it, ms. */
+  latestMs = 0;
   readonly #options: BottleneckOptions;
   readonly #up: UpTrack;
   readonly #voice: UpTrack;
@@ -170,6 +176,8 @@ export class BottleneckWorld {
   #highest = -1;
   #frame = 0;
   readonly #sequence = [0, 0, 0];
+  readonly #pacedAt = [0, 0, 0];
+  #published: { readonly at: number; readonly run: () => void }[] = [];
 
   constructor(options: BottleneckOptions = {}) {
     this.#options = options;
@@ -247,6 +255,7 @@ export class BottleneckWorld {
       this.came =
       this.redundant =
       this.twice =
+      this.latestMs =
         0;
     this.spatial.length = this.paused.length = 0;
   }
@@ -257,6 +266,9 @@ export class BottleneckWorld {
 
   #step(now: number): void {
     if (now % FRAME_MS === 0) this.#publish(now);
+    const due = this.#published.filter(({ at }) => at <= now);
+    this.#published = this.#published.filter(({ at }) => at > now);
+    for (const { run } of due) run();
     if (now % AUDIO_MS === 0 && this.#options.audio === true) this.#speak(now);
     while (this.sink.flying.length > 0 && this.sink.flying[0]!.at <= now) {
       this.#arrived(this.sink.flying.shift()!, now);
@@ -294,7 +306,8 @@ export class BottleneckWorld {
     const tid = this.#options.temporal === true ? TEMPORAL[this.#frame % TEMPORAL.length]! : 0;
     for (const layer of [0, 1, 2] as const) {
       const key = this.#wantsKey.delete(layer);
-      for (let i = 0; i < PACKETS[layer]!; i++) {
+      const packets = PACKETS[layer]! * (key ? this.#options.keyTimes ?? 1 : 1);
+      for (let i = 0; i < packets; i++) {
         const payload = vp8Payload({
           pictureId: this.#frame & 0x7fff,
           tl0: this.#options.temporal === true ? this.#frame >> 2 : this.#frame,
@@ -306,16 +319,26 @@ export class BottleneckWorld {
         const sequenceNumber = this.#sequence[layer]!++ & 0xffff;
         const timestamp = (this.#frame * FRAME_MS * 90) >>> 0;
         const fields = { ssrc: layer + 1, payloadType: 96, sequenceNumber, timestamp, payload };
-        const marker = i === PACKETS[layer]! - 1;
-        this.#up.receive(layer, viewOf(rtpPacket({ ...fields, marker })), now);
+        const packet = rtpPacket({ ...fields, marker: i === packets - 1 });
+        this.#publishAt(layer, now, () => this.#up.receive(layer, viewOf(packet), this.now));
       }
     }
   }
 
+  /** At once, or as a browser does: at 2.5 times the layer's rate. */
+  #publishAt(layer: 0 | 1 | 2, now: number, run: () => void): void {
+    if (this.#options.isPaced !== true) return run();
+    const at = Math.max(now, this.#pacedAt[layer]!);
+    this.#pacedAt[layer] = at + FRAME_MS / (2.5 * PACKETS[layer]);
+    this.#published.push({ at, run });
+  }
+
   #arrived(arrival: Arrival, now: number): void {
     const { transport, media, kind, bytes, at, audio, frames } = arrival;
-    if (audio >= 0) this.#hear(audio, frames);
-    // Receivers reckon it for videos alone.
+    if (audio >= 0) {
+      this.#hear(audio, frames);
+      this.latestMs = Math.max(this.latestMs, at - arrival.sentAt - DELAY_MS);
+    } // Receivers reckon it for videos alone.
     else this.#remb.receive(bytes, arrival.sentAt, at);
     if (transport >= 0) this.#feedback.record(transport, Math.round(at * 1_000), false, now);
     this.arrivedBytes += bytes;
