@@ -48,7 +48,7 @@ export const ROOM = 1.15;
 /** A share that is exceeded by more than this is taken back at once… */
 const DEEP = 1.15;
 /** …and one exceeded by less if that lasts so long, ms: estimates shake. */
-const SHALLOW_MS = 1_000;
+const SHALLOW_MS = 2_500;
 /** How slowly the budget that raises rely on follows a higher one, ms. */
 const CLIMB_MS = 700;
 /** What has come so near to it has reached it. */
@@ -63,7 +63,7 @@ const LATELY_MS = 15_000;
 /** Pause after something was taken back, ms; doubled while it was given less than so long ago. */
 const HOLD_MS = 5_000;
 const MAX_HOLD_MS = 160_000;
-const SHORT_LIVED_MS = 30_000;
+const SHORT_LIVED_MS = 60_000;
 /** Room for the next step has to be seen so long, ms: what is sent shakes, too… */
 const ROOM_SEEN_MS = 2_000;
 /** …and for a step for which others have to give something back, longer… */
@@ -499,7 +499,7 @@ export class Allocation {
     for (const track of this.#tracks) isLarge ||= track.next < track.level && hasLargeFrames(track);
     const changes = this.#adopt(now);
     if (!changes) return false;
-    if (!isShortLived) this.#holdMs = HOLD_MS;
+    if (!isShortLived) this.#holdMs = Math.max(HOLD_MS, this.#holdMs / 2);
     else if (isAgain) this.#holdMs = Math.min(MAX_HOLD_MS, this.#holdMs * 2);
     this.#failedBps = sum;
     this.#misledBps = isShortLived && isLarge ? this.#reliedBps : 0;

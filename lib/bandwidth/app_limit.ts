@@ -1,5 +1,6 @@
 /**
- * Whether much less is sent than could be: then what arrives says nothing about how much would.
+ * Whether less is sent than could be: much less, and what arrives says nothing about how much would;
+ * or a little, as what there is to send comes in steps of whole layers, and does not follow.
  *
  * @module
  */
@@ -11,6 +12,10 @@ const WINDOW_MS = 500;
 /** Unused part of the window's budget from which on, and below which no longer. */
 const ENTER = 0.8;
 const LEAVE = 0.5;
+/** Who sends less of the estimate than this has nothing more to send but a whole layer… */
+const STEPS = 0.9;
+/** …and an encoder that follows the estimate is there within this, ms. */
+const FOLLOWED_MS = 1_000;
 
 /** A budget that fills with time and empties with packets. */
 export class AppLimit {
@@ -20,6 +25,8 @@ export class AppLimit {
   endedAt = -Infinity;
   #bytes = 0;
   #at = -1;
+  /** When it was all used the last time. */
+  #fullAt = -Infinity;
 
   get isLimited(): boolean {
     return this.since >= 0;
@@ -36,6 +43,21 @@ export class AppLimit {
       this.since = -1;
       this.endedAt = now;
     }
+  }
+
+  /** Whether what arrives leaves some of the estimate: the next layer would be more than that. */
+  hasSteps(ackedBps: number, bps: number): boolean {
+    return ackedBps < bps * STEPS;
+  }
+
+  /** So much arrives while `bps` is the estimate. */
+  acked(ackedBps: number, bps: number, now: number): void {
+    if (!this.hasSteps(ackedBps, bps)) this.#fullAt = now;
+  }
+
+  /** Whether it has left some for so long that it does not follow the estimate. */
+  staysBelow(now: number): boolean {
+    return now - this.#fullAt >= FOLLOWED_MS;
   }
 
   #pass(bps: number, now: number): void {

@@ -245,6 +245,12 @@ export class ProbePlan {
     this.#isStarting = false;
   }
 
+  /** What the newest one showed is believed once a second one shows it, which follows at once. */
+  confirm(now: number): void {
+    this.#plannedAt = -Infinity;
+    this.#nextAt = Math.min(this.#nextAt, now + CARRIED_SETTLE_MS);
+  }
+
   /** The queue grew, or loss did: what is being sent ends at once. */
   stop(now: number): void {
     if (this.probe === undefined) return;

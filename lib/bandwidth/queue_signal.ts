@@ -23,6 +23,12 @@ const PUSH_LOSS = 0.05;
 /** What was not seen to grow is judged by its length, for so long, ms, and if it is longer, ms. */
 const UNSEEN_MS = 2_000;
 const UNSEEN_QUEUE_MS = 100;
+/** What a burst of ours leaves in it is seen for so long after it was told of, ms… */
+const BURST_MS = 250;
+/** …and is as long as it takes to be sent, and so much, ms, for frames besides. */
+const FRAMES_MS = 30;
+/** A round trip that is not known, ms. */
+const DEFAULT_RTT_MS = 200;
 
 /** The queue of one path. */
 export class QueueSignal {
@@ -35,6 +41,9 @@ export class QueueSignal {
   /** The shortest wait in the message that is read. */
   #leastWaitMs = 0;
   #unseenUntil = -Infinity;
+  /** When the newest packet of a probe left. */
+  #burstAt = -Infinity;
+  #burstBytes = 0;
 
   /** @param borneMs A queue no longer than this says nothing. */
   constructor(borneMs: number) {
@@ -79,6 +88,12 @@ export class QueueSignal {
   /** Packets left. */
   sent(bytes: number): void {
     this.#standing.sent(bytes);
+  }
+
+  /** A packet of a probe left: for a moment it makes a queue of its own, which says nothing. */
+  sentOfProbe(bytes: number, now: number): void {
+    this.#burstBytes = now - this.#burstAt > BURST_MS ? bytes : this.#burstBytes + bytes;
+    this.#burstAt = now;
   }
 
   /** The receiver's time of a message's first delta, ms; see {@linkcode FeedbackClock}. */
@@ -132,7 +147,8 @@ export class QueueSignal {
       !acked.isOfSamples;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;
     const isPassing = state === QUEUE.grows &&
-      (this.#isBorne || this.#grace.isGiven(acked.sentPeakBps, bps, now));
+      (this.#isBorne || this.#isOfBurst(bps, now) ||
+        this.#grace.isGiven(acked.sentPeakBps, bps, now));
     return isPassing ? QUEUE.drains : state;
   }
 
@@ -154,9 +170,16 @@ export class QueueSignal {
     this.#clock.clear();
     this.#groups.clear();
     this.#trendline.clear();
-    this.#unseenUntil = -Infinity;
+    this.#unseenUntil = this.#burstAt = -Infinity;
     this.#standing.clear();
     this.#grace.clear();
+  }
+
+  /** It may be there for a probe alone: it is no longer than what that leaves. */
+  #isOfBurst(bps: number, now: number): boolean {
+    const rttMs = this.rttMs < 0 ? DEFAULT_RTT_MS : this.rttMs;
+    return now - this.#burstAt < rttMs + BURST_MS &&
+      this.queueMs < FRAMES_MS + this.#burstBytes * 8_000 / bps;
   }
 
   /** It is so short that it says nothing. */

@@ -55,8 +55,6 @@ const SMALL_LOSS = 0.05;
 /** A limit that was met so lately is known, ms; for longer by who can send a little more. */
 const KNOWN_MS = 1_500;
 const KNOWN_UNLIMITED_MS = 4_000;
-/** Who sends less of the estimate than this has nothing more to send but a whole layer. */
-const STEPS = 0.9;
 /** A path that loses more, or lost enough to lower the rate so lately, ms, is not free. */
 const CLEAN_LOSS = 0.01;
 const CLEAN_MS = 15_000;
@@ -239,6 +237,7 @@ export class SendEstimate {
       this.#plan.fell(lossBefore, this.#loss.bps, now);
     }
     this.#combine(now);
+    this.#appLimit.acked(acked, this.#bps, now);
     this.#look(now);
     this.#sampling.update(this.#isCalm(now), now);
   }
@@ -379,6 +378,7 @@ export class SendEstimate {
       return;
     }
     this.begun(cluster, now);
+    if (this.#appLimit.staysBelow(now)) this.#queue.sentOfProbe(bytes, now);
     this.#result.sent(bytes, now);
     const { packets, countedBytes, sendMs } = this.#result;
     if (isWhole(probe, packets, countedBytes, sendMs)) this.#plan.left();
@@ -447,7 +447,8 @@ export class SendEstimate {
     if (!(result.packets > 0 && result.isDecided) && now < result.lastSentAt + RESULT_MS) return;
     const bps = Math.min(result.evaluate(this.#ownLoss), this.#plan.targetBps * PROBE_ERROR);
     const isClean = this.#loss.averageLoss < CLEAN_LOSS && now - this.#loss.loweredAt >= CLEAN_MS;
-    this.#plan.ended(bps, this.rttMs, this.#hasSteps, isClean, this.#appLimit.isLimited, now);
+    const hasSteps = this.#appLimit.hasSteps(this.#acked.bps, this.#bps);
+    this.#plan.ended(bps, this.rttMs, hasSteps, isClean, this.#appLimit.isLimited, now);
     if (bps > 0 && this.#silence.isHeard) this.#believe(bps, now);
     result.begin(0);
   }
@@ -457,6 +458,7 @@ export class SendEstimate {
     const { lostShare, packets, isSaturated: isFull } = this.#result;
     const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
     const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, this.rttMs, now);
+    if (bps < shownBps && this.#appLimit.staysBelow(now)) this.#plan.confirm(now);
     if (bps > rate.bps && !this.#queue.isGrowing) rate.set(bps, now);
     // A short burst that came late says less about the path than what is acknowledged all the time.
     else if (isFull && isFirst) rate.set(Math.max(bps, Math.min(rate.bps, this.#acked.bps)), now);
@@ -546,11 +548,6 @@ export class SendEstimate {
     return this.#options.isTrusting === true && now - this.#loweredAt >= DOUBT_MS;
   }
 
-  /** What is sent leaves some of the estimate: the next layer would be more than that. */
-  get #hasSteps(): boolean {
-    return this.#acked.bps < this.#bps * STEPS;
-  }
-
   /** What was seen to be carried, not more than the estimate. */
   #proven(now: number): number {
     return Math.min(this.#carried.update(this.#acked.bps, now), this.#bps);
@@ -593,7 +590,8 @@ export class SendEstimate {
     if (!this.#silence.mayProbe(now)) return false;
     if (this.#silence.isSilent(now)) return true;
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
-    const knownMs = this.#hasSteps ? KNOWN_MS : KNOWN_UNLIMITED_MS;
+    const hasSteps = this.#appLimit.hasSteps(this.#acked.bps, this.#bps);
+    const knownMs = hasSteps ? KNOWN_MS : KNOWN_UNLIMITED_MS;
     return this.#appLimit.isLimited || now - this.#rate.loweredAt >= knownMs;
   }
 }

@@ -373,7 +373,7 @@ Deno.test("Allocation takes back at once what no longer fits, and nothing else",
   assert.equal(allocation.totalBps, 2_040_000);
 });
 
-Deno.test("Allocation bears a small excess for a second, and longer while it is tried", () => {
+Deno.test("Allocation bears a small excess until more is known, and longer while it is tried", () => {
   const track = single(1_000_000);
   const allocation = allocationOf([track]);
   allocation.allocate(1_200_000, true, 0);
@@ -381,8 +381,8 @@ Deno.test("Allocation bears a small excess for a second, and longer while it is 
   assert.equal(allocation.allocate(950_000, true, 4_999), false);
   assert.equal(allocation.allocate(1_200_000, true, 6_000), false);
   assert.equal(allocation.allocate(950_000, true, 6_100), false);
-  assert.equal(allocation.allocate(950_000, true, 7_099), false);
-  assert.equal(allocation.allocate(950_000, true, 7_100), true);
+  assert.equal(allocation.allocate(950_000, true, 8_599), false);
+  assert.equal(allocation.allocate(950_000, true, 8_600), true);
   assert.equal(track.level, PAUSED);
 });
 
@@ -412,6 +412,31 @@ Deno.test("Allocation waits longer each time that what it gave had to be taken b
   const waits = raisedAt.slice(1).map((at, i) => at - raisedAt[i]!);
   assert.ok(waits.length >= 2, `raised at ${raisedAt}`);
   for (let i = 1; i < waits.length; i++) assert.ok(waits[i]! > 1.5 * waits[i - 1]!, `${waits}`);
+});
+
+Deno.test("Allocation waits longer, too, where what it gave was there for most of a minute", () => {
+  const track = flat(150_000, 500_000);
+  const allocation = allocationOf([track]);
+  allocation.allocate(200_000, true, 0);
+  const waits: number[] = [];
+  const lives = [40_000, 40_000, 40_000, 90_000, 90_000];
+  let [raisedAt, loweredAt] = [-1, -1];
+  for (let now = 100; waits.length < lives.length; now += 100) {
+    const before = spatialOf(track);
+    const isTooMuch = before === 1 && now - raisedAt >= lives[waits.length]!;
+    allocation.allocate(isTooMuch ? 400_000 : 600_000, true, now);
+    if (spatialOf(track) < before) loweredAt = now;
+    else if (spatialOf(track) > before) {
+      if (loweredAt >= 0) waits.push(now - loweredAt);
+      raisedAt = now;
+    }
+  }
+  assert.ok(waits[1]! > 1.8 * waits[0]! && waits[2]! > 1.8 * waits[1]!, `${waits}`);
+  // What stays for longer is no failure, but does not make all of them forgotten.
+  assert.ok(
+    waits[3]! < waits[2]! && waits[3]! > 0.4 * waits[2]! && waits[4]! < waits[3]!,
+    `${waits}`,
+  );
 });
 
 Deno.test("Allocation tries nothing again before its time because somebody else speaks", () => {

@@ -72,3 +72,20 @@ Deno.test("ProbePlan looks for nothing where all that is wanted is there, howeve
   assert.ok(planned(WANTED_BPS - 1, 0) >= 3);
   assert.ok(planned(WANTED_BPS, WANTED_BPS) >= 3);
 });
+
+Deno.test("ProbePlan lets a second burst follow at once where only that one is believed", () => {
+  for (const isAsked of [true, false]) {
+    const plan = new ProbePlan();
+    const planAt = (now: number) => {
+      plan.plan(450_000, 450_000, 0, WANTED_BPS, WANTED_BPS, 50e6, now);
+      return plan.probe !== undefined;
+    };
+    planAt(0);
+    plan.left();
+    // On a path that loses something, at a round trip of 800 ms.
+    plan.ended(900_000, 800, true, false, false, 1_000);
+    if (isAsked) plan.confirm(1_000);
+    assert.equal(planAt(1_020), isAsked);
+    assert.equal(planAt(1_950), true);
+  }
+});

@@ -148,6 +148,33 @@ Deno.test("SendEstimate asks for a probe once somebody wants something, and take
   assert.ok(talk.estimate.bps > 1_300_000, `${talk.estimate.bps}`);
 });
 
+/** Packets of 1,000 bytes wait for each other on a path of so many bits per second. */
+function queueOf(bps: number) {
+  let busyUntil = 0;
+  return (sentAt: number) => {
+    busyUntil = Math.max(busyUntil, sentAt) + 8_000_000 / bps;
+    return busyUntil + 20;
+  };
+}
+
+Deno.test("SendEstimate takes the queue that its own probe makes for no congestion, and one beyond that for it", () => {
+  for (const isNarrowed of [false, true]) {
+    const talk = new Conversation();
+    const { estimate } = talk;
+    talk.talk(10_000, 700_000, queueOf(1_000_000));
+    const before = estimate.bps;
+    estimate.setDemand(150_000, 5_000_000, talk.now, 1_500_000);
+    const probe = estimate.probe!;
+    assert.ok(probe.bps > 1_400_000, `${probe.bps}`);
+    const arrival = queueOf(isNarrowed ? 350_000 : 1_000_000);
+    estimate.begun(probe.cluster, talk.now);
+    talk.talk(probe.bytes * 8_000 / probe.bps + 30, probe.bps, arrival, probe.cluster);
+    talk.talk(700, 700_000, arrival);
+    if (isNarrowed) assert.ok(estimate.bps < 400_000, `${estimate.bps}`);
+    else assert.ok(estimate.bps > 0.9 * before, `${before} → ${estimate.bps}`);
+  }
+});
+
 Deno.test("SendEstimate starts below its start where the first probe fills the path", () => {
   const talk = new Conversation();
   talk.estimate.setDemand(150_000, 5_000_000, talk.now, 2_000_000);
