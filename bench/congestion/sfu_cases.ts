@@ -38,6 +38,8 @@ const EVEN_540: Encoding = { ...LINES_540, temporalShare: [0.25, 0.5, 1], frameS
 const SETTLE_MS = 3_000;
 /** A layer may change once in so long in a steady state, ms… */
 const STEADY_MS = 5_000;
+/** …no more than twice a minute where nothing changes at all… */
+const CONSTANT_CHANGES = 2 * STEADY_MS / 60_000;
 /** …and so many times where a late thread looks like a queue. */
 const LATE_CHANGES = 1.5;
 
@@ -290,6 +292,7 @@ function widened(
   tracks: number,
   mostS: number,
   lossRate = 0,
+  delayMs = DELAY_MS,
 ): (seed: number) => Outcome {
   return (seed) => {
     const durationMs = 70_000;
@@ -301,6 +304,7 @@ function widened(
       tracks,
       source: { keepsRepairs: lossRate > 0 },
       link: { lossRate },
+      flow: { delayMs },
     });
     const againS = completeS(run, atMs, tracks);
     return {
@@ -311,6 +315,23 @@ function widened(
         queueGate(run, SETTLE_MS, atMs),
         steadyGate(run, 10_000, atMs),
         steadyGate(run, atMs + 1_000 * mostS, durationMs),
+        atMost("frozen, s", run.figures.freezeS, 0),
+      ],
+    };
+  };
+}
+
+/** A path that stays as it is, and on which the next layer fits with little room, or nearly. */
+function constant(mbps: number, tracks: number, encoding?: Encoding) {
+  return (seed: number): Outcome => {
+    const durationMs = 120_000;
+    const source = encoding === undefined ? {} : { encoding };
+    const run = subscriber(seed, { steps: rates([0, mbps]), durationMs, tracks, source });
+    return {
+      ...run,
+      gates: [
+        queueGate(run, SETTLE_MS, durationMs),
+        steadyGate(run, 20_000, durationMs, CONSTANT_CHANGES),
         atMost("frozen, s", run.figures.freezeS, 0),
       ],
     };
@@ -544,6 +565,13 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf("widened", "0.5 → 10 Mbit/s, one track", widened(10, 1, 3)),
   caseOf("widened-3", "0.5 → 10 Mbit/s, three tracks", widened(10, 3, 5)),
   caseOf("widened-lossy", "0.5 → 10 Mbit/s, 10 % random loss", widened(10, 1, 10, 0.1)),
+  caseOf(
+    "widened-far",
+    "0.5 → 10 Mbit/s, 2 % random loss, round trip of 800 ms",
+    widened(10, 1, 8, 0.02, 400),
+  ),
+  caseOf("constant-2", "2.2 Mbit/s for two minutes, two tracks", constant(2.2, 2)),
+  caseOf("constant-540", "400 kbit/s, one track of 540 lines", constant(0.4, 1, LINES_540)),
   caseOf("fits", "0.5 → 2 Mbit/s, one track that takes 87 % of it", widened(2, 1, 20)),
   caseOf("late", "2.3 Mbit/s, one track, threads at both ends late by up to 30 ms", lateAtRate),
   caseOf("late-widened", "0.5 → 10 Mbit/s, one track, the same threads", lateWidened),
