@@ -204,17 +204,8 @@ export function costOf(track: AllocatedTrack, level: number): number {
 }
 
 /** Whether the next step of `track` is to more frames of its lowest layer. */
-export function isSmooth(track: AllocatedTrack): boolean {
+function isSmooth(track: AllocatedTrack): boolean {
   return track.level !== PAUSED && above(track) < TEMPORAL_STEPS;
-}
-
-/** Whether the next step of `track` is from a lowest layer to part of a larger one's frames. */
-export function isPartial(track: AllocatedTrack): boolean {
-  const next = above(track);
-  const isLarger = track.level >= 0 && track.level < TEMPORAL_STEPS && next >= TEMPORAL_STEPS;
-  if (!isLarger || next >= 2 * TEMPORAL_STEPS) return false;
-  const more = (1 << (2 * TEMPORAL_STEPS - 1 - next)) - 1;
-  return ((track.usable >>> (next + 1)) & more) !== 0;
 }
 
 /**

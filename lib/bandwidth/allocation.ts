@@ -26,8 +26,6 @@ import {
   HIGHEST,
   highest,
   isFreeing,
-  isPartial,
-  isSmooth,
   LEVELS,
   lowest,
   nearest,
@@ -72,7 +70,7 @@ const TAKEN_SEEN_MS = 10_000;
 const CLEARLY = 1.3;
 /** What may be shared out at once, of what was too much… */
 const FAR = 0.5;
-/** …and up to where more frames of a lowest layer, or part of a larger one, do not wait. */
+/** …and up to where nothing waits, as it is another question. */
 const BELOW = 0.7;
 /** With so many times of what was too much nothing waits. */
 const MUCH = 1.5;
@@ -124,10 +122,6 @@ export class Allocation {
   #misledBps = 0;
   /** What has to fit so that many may: those behind catch up one by one. */
   #manyBps = 0;
-  /** The next step is to more frames of a lowest layer. */
-  #isNextSmooth = false;
-  /** The next step is from a lowest layer to part of a larger one's frames. */
-  #isNextPartial = false;
   /** For the next step others have to give back what comes behind it; and so it was at last. */
   #isNextTaken = false;
   #wasNextTaken = false;
@@ -364,10 +358,9 @@ export class Allocation {
     return this.#isFarBelow() || this.#nextSumBps <= this.#freedBps;
   }
 
-  /** Whether the next step is one that does not wait, far below what was too much. */
+  /** Whether all together are far below what was too much with the next step. */
   #isFarBelow(): boolean {
-    const isSuch = this.#isNextSmooth || this.#isNextPartial;
-    return isSuch && this.#nextSumBps < this.#failedBps * BELOW;
+    return !this.#isNextTaken && this.#nextSumBps < this.#failedBps * BELOW;
   }
 
   /** Limit of the sum for a raise: who comes first may not try with it what is still held. */
@@ -517,7 +510,7 @@ export class Allocation {
     const tracks = this.#tracks;
     this.totalBps = this.#sum();
     this.nextBps = this.#manyBps = 0;
-    this.#isNextSmooth = this.#isNextPartial = this.#isNextTaken = false;
+    this.#isNextTaken = false;
     let isFound = this.#consider(soonest(tracks, 0, tracks.length, true), 0);
     for (let first = 0; first < tracks.length && !isFound;) {
       const end = endOfRank(tracks, first);
@@ -553,8 +546,6 @@ export class Allocation {
     this.#nextStepBps = stepBps;
     this.#nextSumBps = neededBps / this.#room - neededFor(track, next) + track.costBps[next]!;
     this.#isNextTaken = isFitting && !isWhole;
-    this.#isNextSmooth = isSmooth(track) && !this.#isNextTaken;
-    this.#isNextPartial = isPartial(track) && !this.#isNextTaken;
     return isFitting;
   }
 
