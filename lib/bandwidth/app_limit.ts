@@ -14,7 +14,9 @@ const ENTER = 0.8;
 const LEAVE = 0.5;
 /** Who sends less of the estimate than this has nothing more to send but a whole layer… */
 const STEPS = 0.9;
-/** …and an encoder that follows the estimate is there within this, ms. */
+/** …which an encoder does that follows the estimate, as soon as this is known, ms… */
+const USED_MS = 400;
+/** …and again and again: who has not done it for so long, ms, does not follow. */
 const FOLLOWED_MS = 1_000;
 
 /** A budget that fills with time and empties with packets. */
@@ -27,6 +29,9 @@ export class AppLimit {
   #at = -1;
   /** When it was all used the last time. */
   #fullAt = -Infinity;
+  /** What left lately, the less the longer ago. */
+  #usedBytes = 0;
+  #usedAt = -Infinity;
 
   get isLimited(): boolean {
     return this.since >= 0;
@@ -50,9 +55,13 @@ export class AppLimit {
     return ackedBps < bps * STEPS;
   }
 
-  /** So much arrives while `bps` is the estimate. */
-  acked(ackedBps: number, bps: number, now: number): void {
-    if (!this.hasSteps(ackedBps, bps)) this.#fullAt = now;
+  /** Packets that are no part of a probe left while `bps` was the estimate. */
+  used(bytes: number, bps: number, now: number): void {
+    const kept = Math.max(0, 1 - (now - this.#usedAt) / USED_MS);
+    this.#usedBytes = this.#usedBytes * kept + bytes;
+    this.#usedAt = now;
+    // Behind a pause nothing is known of whoever sends now.
+    if (kept === 0 || this.#usedBytes * 8_000 >= bps * STEPS * USED_MS) this.#fullAt = now;
   }
 
   /** Whether it has left some for so long that it does not follow the estimate. */

@@ -164,6 +164,7 @@ export class SendEstimate {
     this.#leave(bytes, now);
     this.#silence.sent(now);
     if (cluster !== 0) this.#sentOfProbe(bytes, cluster, now);
+    else this.#appLimit.used(bytes, this.#bps, now);
   }
 
   /** Whether a packet that leaves now is to be numbered: on a calm path few are. */
@@ -179,6 +180,7 @@ export class SendEstimate {
   /** Packets left at one instant that were not to be numbered. */
   skipped(bytes: number, now: number, packets = 1): void {
     this.#sampling.skipped(packets, bytes);
+    this.#appLimit.used(bytes, this.#bps, now);
     this.#leave(bytes, now);
   }
 
@@ -237,7 +239,6 @@ export class SendEstimate {
       this.#plan.fell(lossBefore, this.#loss.bps, now);
     }
     this.#combine(now);
-    this.#appLimit.acked(acked, this.#bps, now);
     this.#look(now);
     this.#sampling.update(this.#isCalm(now), now);
   }
