@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { AppLimit } from "../../../lib/bandwidth/app_limit.ts";
+
+const STEP_MS = 10;
+
+/** Sends at a rate that depends on the time for a while. */
+function send(limit: AppLimit, fromMs: number, toMs: number, bpsAt: (now: number) => number): void {
+  for (let now = fromMs; now < toMs; now += STEP_MS) {
+    limit.used(bpsAt(now) * STEP_MS / 8_000, 1_000_000, now);
+  }
+}
+
+Deno.test("AppLimit knows after a second who stays below the estimate", () => {
+  const limit = new AppLimit();
+  send(limit, 0, 900, () => 800_000);
+  assert.equal(limit.staysBelow(900), false, "nothing is known yet");
+  send(limit, 900, 1_200, () => 800_000);
+  assert.equal(limit.staysBelow(1_200), true);
+});
+
+Deno.test("AppLimit takes whoever follows the estimate for no such one, also behind a pause", () => {
+  const limit = new AppLimit();
+  // As frames of an encoder vary.
+  send(limit, 0, 5_000, (now) => now % 300 < 150 ? 1_150_000 : 850_000);
+  assert.equal(limit.staysBelow(5_000), false);
+  send(limit, 5_000, 7_000, () => 500_000);
+  assert.equal(limit.staysBelow(7_000), true);
+  limit.used(100, 1_000_000, 20_000);
+  assert.equal(limit.staysBelow(20_010), false, "what is sent now may be all that there is");
+});
