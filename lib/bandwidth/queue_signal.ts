@@ -27,6 +27,8 @@ const UNSEEN_QUEUE_MS = 100;
 const BURST_MS = 250;
 /** …and is as long as it takes to be sent, and so much, ms, for frames besides. */
 const FRAMES_MS = 30;
+/** Below this each packet is a queue, and sound is what waits: it is answered at once. */
+const LEAST_BURST_BPS = 250_000;
 /** A round trip that is not known, ms. */
 const DEFAULT_RTT_MS = 200;
 
@@ -179,7 +181,7 @@ export class QueueSignal {
   #isOfBurst(bps: number, now: number): boolean {
     const rttMs = this.rttMs < 0 ? DEFAULT_RTT_MS : this.rttMs;
     return now - this.#burstAt < rttMs + BURST_MS &&
-      this.queueMs < FRAMES_MS + this.#burstBytes * 8_000 / bps;
+      bps >= LEAST_BURST_BPS && this.queueMs < FRAMES_MS + this.#burstBytes * 8_000 / bps;
   }
 
   /** It is so short that it says nothing. */
