@@ -18,6 +18,9 @@ const STEPS = 0.9;
 const USED_MS = 400;
 /** …and again and again: who has not done it for so long, ms, does not follow. */
 const FOLLOWED_MS = 1_000;
+/** A limit that was met so lately is known, ms; for longer by who can send a little more. */
+const KNOWN_MS = 1_500;
+const KNOWN_UNLIMITED_MS = 4_000;
 
 /** A budget that fills with time and empties with packets. */
 export class AppLimit {
@@ -53,6 +56,11 @@ export class AppLimit {
   /** Whether what arrives leaves some of the estimate: the next layer would be more than that. */
   hasSteps(ackedBps: number, bps: number): boolean {
     return ackedBps < bps * STEPS;
+  }
+
+  /** How long a limit that was met is known, ms. */
+  knownMs(ackedBps: number, bps: number): number {
+    return this.hasSteps(ackedBps, bps) ? KNOWN_MS : KNOWN_UNLIMITED_MS;
   }
 
   /** Packets that are no part of a probe left while `bps` was the estimate. */

@@ -87,6 +87,16 @@ export class QueueSignal {
     return StandingQueue.isFull(this.#clock.queueMs, bps);
   }
 
+  /** Nobody sends less, so a burst alone can tell whose it is. */
+  get needsBurst(): boolean {
+    return this.#standing.needsBurst;
+  }
+
+  /** A burst came at so many bits/s. */
+  burst(bps: number): void {
+    this.#standing.burst(bps);
+  }
+
   /** Packets left. */
   sent(bytes: number): void {
     this.#standing.sent(bytes);

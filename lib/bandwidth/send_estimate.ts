@@ -52,9 +52,6 @@ const LOSS_PROBE = 1.5;
 const PROBE_ERROR = 1.1;
 /** Loss below which a probe that went through speaks against it. */
 const SMALL_LOSS = 0.05;
-/** A limit that was met so lately is known, ms; for longer by who can send a little more. */
-const KNOWN_MS = 1_500;
-const KNOWN_UNLIMITED_MS = 4_000;
 /** A path that loses more, or lost enough to lower the rate so lately, ms, is not free. */
 const CLEAN_LOSS = 0.01;
 const CLEAN_MS = 15_000;
@@ -457,6 +454,7 @@ export class SendEstimate {
   #believe(shownBps: number, now: number): void {
     const [rate, isFirst] = [this.#rate, this.#limitedBy === "start"];
     const { lostShare, packets, isSaturated: isFull } = this.#result;
+    this.#queue.burst(shownBps);
     const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
     const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, this.rttMs, now);
     if (bps < shownBps && this.#appLimit.staysBelow(now)) this.#plan.confirm(now);
@@ -587,12 +585,14 @@ export class SendEstimate {
   #mayProbe(now: number): boolean {
     if (this.#demand.idealBps <= 0 || this.#isWarned() || this.#coarse.isTcp) return false;
     if (this.#bps >= this.#demand.idealBps && this.#isTrusted(now)) return false;
-    if (this.#queue.isFull(this.#bps) && !this.#queue.isOthers) return false;
     if (!this.#silence.mayProbe(now)) return false;
+    // (At the floor the rate falls to where it is already, which is no limit that was met.)
+    const isFloor = this.#demand.baseBps > this.#bps && this.#loss.averageLoss < SMALL_LOSS;
+    if (isFloor && this.#queue.needsBurst) return true;
+    if (this.#queue.isFull(this.#bps) && !this.#queue.isOthers) return false;
     if (this.#silence.isSilent(now)) return true;
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
-    const hasSteps = this.#appLimit.hasSteps(this.#acked.bps, this.#bps);
-    const knownMs = hasSteps ? KNOWN_MS : KNOWN_UNLIMITED_MS;
+    const knownMs = this.#appLimit.knownMs(this.#acked.bps, this.#bps);
     return this.#appLimit.isLimited || now - this.#rate.loweredAt >= knownMs;
   }
 }

@@ -27,6 +27,14 @@ const TRIAL_SHARE = 0.75;
 const TRIED = 0.9;
 /** A queue of ours is shorter by at least this part of what it should be. */
 const EXPECTED = 0.6;
+/**
+ * Who sends sound alone cannot send less. So a burst is to tell whose the queue is, in one of so
+ * many trials: on a path that is ours alone it comes no faster than what came before…
+ */
+const BURST_EACH = 4;
+const BURST_AFTER = 2;
+/** …and so many times that says that somebody else's packets were what it waited for. */
+const CLEARLY_FASTER = 1.4;
 
 /** The queue of one path. */
 export class StandingQueue {
@@ -37,6 +45,8 @@ export class StandingQueue {
   #trialQueueMs = 0;
   #trialAckedBps = 0;
   #trialBytes = 0;
+  /** Trials one after the other in which no less was sent. */
+  #untried = 0;
 
   /** Something is tried now: {@linkcode share} of what arrives is to be sent. */
   get isTrial(): boolean {
@@ -45,6 +55,18 @@ export class StandingQueue {
 
   get share(): number {
     return TRIAL_SHARE;
+  }
+
+  /** Trials show nothing, as no less is sent: a burst may. */
+  get needsBurst(): boolean {
+    return this.isTrial && this.#untried % BURST_EACH === BURST_AFTER;
+  }
+
+  /** A burst came at so many bits/s. */
+  burst(bps: number): void {
+    if (!this.needsBurst || bps < this.#trialAckedBps * CLEARLY_FASTER) return;
+    this.isOthers = true;
+    this.#trialAt = -1;
   }
 
   /** Whether so long a queue is more than what frames of a few tracks make at a rate. */
@@ -76,6 +98,7 @@ export class StandingQueue {
     const expected = Math.min(this.#trialQueueMs, elapsed * (1 - TRIAL_SHARE)) * EXPECTED;
     const hasTried = sentBps <= this.#trialAckedBps * TRIED;
     this.isOthers = hasTried && queueMs > this.#trialQueueMs - expected;
+    this.#untried = hasTried ? 0 : this.#untried + 1;
     if (this.isOthers) this.#trialAt = -1;
     else this.#begin(queueMs, ackedBps, now);
   }
@@ -95,6 +118,7 @@ export class StandingQueue {
   clear(): void {
     this.isOthers = false;
     this.#since = this.#trialAt = -1;
+    this.#untried = 0;
   }
 }
 

@@ -18,7 +18,7 @@ class Conversation {
   }
 
   /**
-   * Sends packets of 1,000 bytes for `ms` at a rate, and tells of them every 50 ms.
+   * Sends packets, of 1,000 bytes if not told, for `ms` at a rate, and tells of them every 50 ms.
    *
    * @param arrival When a packet sent at a time arrives; negative: never.
    * @param isTold Otherwise nothing is told of them.
@@ -29,8 +29,9 @@ class Conversation {
     arrival: (sentAt: number) => number,
     cluster = 0,
     isTold = true,
+    bytes = 1_000,
   ): void {
-    const gap = 8_000_000 / bps;
+    const gap = bytes * 8_000 / bps;
     const arrivals: number[] = [];
     let base = this.#sequence;
     const end = this.now + ms;
@@ -41,7 +42,7 @@ class Conversation {
         base = this.#sequence;
       }
       this.now = at;
-      this.estimate.sent(this.#sequence++ & 0xffff, 1_000, SENT.media, cluster, at);
+      this.estimate.sent(this.#sequence++ & 0xffff, bytes, SENT.media, cluster, at);
       arrivals.push(arrival(at));
     }
     this.now = end;
@@ -363,6 +364,48 @@ Deno.test("SendEstimate keeps what it knows while nothing is sent, though the la
   for (let ms = 0; ms <= 30_000; ms += 250) talk.estimate.tick(talk.now + ms);
   assert.equal(talk.estimate.bps, before);
 });
+
+for (const isOthers of [true, false]) {
+  const whose = isOthers ? "somebody else's" : "its own";
+  Deno.test(`SendEstimate tells by a burst, where no less can be sent, that a queue is ${whose}`, () => {
+    const talk = new Conversation();
+    const { estimate } = talk;
+    const [base, soundBps, packet] = [150_000, 45_000, 125];
+    const sound = (ms: number, arrival: (at: number) => number) =>
+      talk.talk(ms, soundBps, arrival, 0, true, packet);
+    talk.talk(5_000, 500_000, (at) => at + 20);
+    // It fell to where sound alone is left. A queue grows beside that, and stays.
+    estimate.restore(OPTIONS.minBps);
+    sound(15_000, (at) => at + 20);
+    const from = talk.now;
+    const beside = (at: number) => at + 20 + Math.min(300, at - from);
+    sound(2_000, beside);
+    // Alone on a path that carries as much as arrives, each packet waits for those before it.
+    let busyUntil = talk.now + 300;
+    const alone = (at: number) => {
+      busyUntil = Math.max(busyUntil, at) + packet * 8_000 / soundBps;
+      return busyUntil + 20;
+    };
+    const arrival = isOthers ? beside : alone;
+    let bursts = 0;
+    for (const end = talk.now + 25_000; talk.now < end && estimate.bps < base;) {
+      estimate.setDemand(base, 900_000, talk.now);
+      if (talk.now >= estimate.nextWakeAt()) estimate.tick(talk.now);
+      const { probe } = estimate;
+      if (probe === undefined) sound(200, arrival);
+      else {
+        bursts++;
+        const ms = probe.packets * packet * 8_000 / probe.bps + 1;
+        talk.talk(ms, probe.bps, arrival, probe.cluster, true, packet);
+      }
+    }
+    if (isOthers) assert.ok(estimate.bps >= base, `${estimate.bps}, ${bursts} bursts`);
+    else {
+      assert.ok(estimate.bps < 1.5 * soundBps, `${estimate.bps}`);
+      assert.ok(bursts > 0 && bursts <= 8, `${bursts} bursts in 25 s`);
+    }
+  });
+}
 
 for (const unanswered of [1, 40]) {
   Deno.test(`SendEstimate asks again when all is paused and ${unanswered} packets stay unanswered`, () => {

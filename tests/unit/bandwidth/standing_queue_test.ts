@@ -43,6 +43,24 @@ Deno.test("StandingQueue concludes nothing while as much is sent as before", () 
   assert.equal(queue.isOthers, false);
 });
 
+Deno.test("StandingQueue lets a burst tell whose a queue is while no less is sent, but not always", () => {
+  const told = [CAPACITY, 2 * CAPACITY].map((burstBps) => {
+    const queue = new StandingQueue();
+    let asked = 0;
+    for (let now = 0; now < 40_000 && !queue.isOthers; now += 50) {
+      queue.sent(CAPACITY * 50 / 8_000);
+      queue.update(300, CAPACITY, CAPACITY, false, now);
+      if (!queue.needsBurst) continue;
+      asked++;
+      queue.burst(burstBps);
+    }
+    return [queue.isOthers, asked] as const;
+  });
+  assert.equal(told[0]![0], false, "it came no faster than what came before");
+  assert.ok(told[0]![1] > 0 && told[0]![1] <= 40_000 / 50 / 3, `${told[0]![1]}`);
+  assert.deepEqual(told[1], [true, 1]);
+});
+
 Deno.test("StandingQueue forgets whose a queue was once it is gone", () => {
   const queue = run(10, () => 300);
   queue.update(10, CAPACITY, CAPACITY, false, 20_000);
