@@ -38,8 +38,8 @@ const EVEN_540: Encoding = { ...LINES_540, temporalShare: [0.25, 0.5, 1], frameS
 const SETTLE_MS = 3_000;
 /** A layer may change once in so long in a steady state, ms… */
 const STEADY_MS = 5_000;
-/** …no more than twice a minute where nothing changes at all… */
-const CONSTANT_CHANGES = 2 * STEADY_MS / 60_000;
+/** …no more than thrice a minute where nothing changes at all… */
+const CONSTANT_CHANGES = 3 * STEADY_MS / 60_000;
 /** …and so many times where a late thread looks like a queue. */
 const LATE_CHANGES = 1.5;
 
@@ -568,7 +568,7 @@ export const SFU_CASES: readonly CongestionCase[] = [
   caseOf(
     "widened-far",
     "0.5 → 10 Mbit/s, 2 % random loss, round trip of 800 ms",
-    widened(10, 1, 8, 0.02, 400),
+    widened(10, 1, 10, 0.02, 400),
   ),
   caseOf("constant-2", "2.2 Mbit/s for two minutes, two tracks", constant(2.2, 2)),
   caseOf("constant-540", "400 kbit/s, one track of 540 lines", constant(0.4, 1, LINES_540)),

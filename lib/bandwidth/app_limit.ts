@@ -17,7 +17,7 @@ const STEPS = 0.9;
 /** …which an encoder does that follows the estimate, as soon as this is known, ms… */
 const USED_MS = 400;
 /** …and again and again: who has not done it for so long, ms, does not follow. */
-const FOLLOWED_MS = 1_000;
+const FOLLOWED_MS = 1_500;
 /** A limit that was met so lately is known, ms; for longer by who can send a little more. */
 const KNOWN_MS = 1_500;
 const KNOWN_UNLIMITED_MS = 4_000;

@@ -10,12 +10,12 @@ function send(limit: AppLimit, fromMs: number, toMs: number, bpsAt: (now: number
   }
 }
 
-Deno.test("AppLimit knows after a second who stays below the estimate", () => {
+Deno.test("AppLimit knows after a second and a half who stays below the estimate", () => {
   const limit = new AppLimit();
-  send(limit, 0, 900, () => 800_000);
-  assert.equal(limit.staysBelow(900), false, "nothing is known yet");
-  send(limit, 900, 1_200, () => 800_000);
-  assert.equal(limit.staysBelow(1_200), true);
+  send(limit, 0, 1_400, () => 800_000);
+  assert.equal(limit.staysBelow(1_400), false, "nothing is known yet");
+  send(limit, 1_400, 1_700, () => 800_000);
+  assert.equal(limit.staysBelow(1_700), true);
 });
 
 Deno.test("AppLimit takes whoever follows the estimate for no such one, also behind a pause", () => {
