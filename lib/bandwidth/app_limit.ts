@@ -1,6 +1,6 @@
 /**
- * Whether less is sent than could be: much less, and what arrives says nothing about how much would;
- * or a little, as what there is to send comes in steps of whole layers, and does not follow.
+ * Whether less is sent than could be: much less, and what arrives says nothing about how much would
+ * arrive; or a little, as what there is to send comes in whole layers, and does not follow.
  *
  * @module
  */

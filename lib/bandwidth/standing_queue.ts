@@ -64,7 +64,8 @@ export class StandingQueue {
 
   /** A burst came at so many bits/s. */
   burst(bps: number): void {
-    if (!this.needsBurst || bps < this.#trialAckedBps * CLEARLY_FASTER) return;
+    const before = this.#trialAckedBps;
+    if (!this.needsBurst || before <= 0 || bps < before * CLEARLY_FASTER) return;
     this.isOthers = true;
     this.#trialAt = -1;
   }
