@@ -3,8 +3,9 @@
  * that whoever writes much is waited for by nobody but himself.
  *
  * A turn brings bytes and not messages (deficit round robin, Shreedhar and Varghese 1995): whoever
- * took more than his share in one turn, as a message goes whole, waits until he has earned it.
- * Order is kept within each sender's. Memory grows to the most senders that waited at once.
+ * took more than his share in one turn, as a message goes whole, waits until he has earned it, also
+ * if he had nothing waiting meanwhile; it is forgotten when nobody waits. Order is kept within each
+ * sender's. Memory grows to the most senders that waited at once, and some that owe.
  *
  * @module
  */
@@ -12,8 +13,10 @@ import { NO_SLOT, type OutgoingMessages } from "./outgoing_messages.ts";
 
 /** What a turn brings: about what a packet holds, and so a dozen small messages. */
 const TURN_BYTES = 1_024;
+/** Senders that owe, and have nothing waiting, of whom that is remembered. */
+const MAX_OWING = 256;
 
-/** What one sender has waiting: a list of slots. */
+/** What one sender has waiting: a list of slots, empty if it only owes. */
 interface Lane {
   sender: number;
   head: number;
@@ -32,8 +35,12 @@ export class SenderLanes {
   /** Whose turn it is, and those behind. */
   #first: Lane | undefined;
   #last: Lane | undefined;
-  /** The one pushed to last: most often it is so again. Invariant: it waits. */
+  /** The one pushed to last: most often it is so again. Invariant: it is among the lanes. */
   #recent: Lane | undefined;
+  /** How many have something waiting; the other lanes only owe. */
+  #waiting = 0;
+  /** Who has most waiting, if that is known. */
+  #longest: Lane | undefined;
   #spare: Lane | undefined;
 
   constructor(messages: OutgoingMessages) {
@@ -41,12 +48,12 @@ export class SenderLanes {
   }
 
   get isEmpty(): boolean {
-    return this.#first === undefined;
+    return this.#waiting === 0;
   }
 
   /** How many senders wait. */
   get size(): number {
-    return this.#bySender.size;
+    return this.#waiting;
   }
 
   /** What a sender has waiting, bytes and what each message costs besides. */
@@ -56,31 +63,33 @@ export class SenderLanes {
 
   /** Who has most waiting, and how much that is; `undefined` if nobody has anything. */
   longest(): { readonly sender: number; readonly bytes: number } | undefined {
-    let longest = this.#first;
-    for (let lane = longest?.behind; lane !== undefined; lane = lane.behind) {
-      if (lane.bytes > longest!.bytes) longest = lane;
-    }
-    return longest;
+    if (this.#waiting === 0) return undefined;
+    return this.#longest ??= this.#findLongest();
   }
 
   /** Puts a message behind the others of its sender. */
   push(slot: number): void {
     const lane = this.#lane(this.#messages.senderOf(slot));
-    if (lane.head === NO_SLOT) lane.head = slot;
-    else this.#messages.setNext(lane.tail, slot);
+    if (lane.head === NO_SLOT) {
+      lane.head = slot;
+      if (this.#waiting++ === 0) this.#longest = lane;
+    } else this.#messages.setNext(lane.tail, slot);
     lane.tail = slot;
     lane.bytes += this.#messages.costOf(slot);
+    if (this.#longest !== undefined && lane.bytes > this.#longest.bytes) this.#longest = lane;
   }
 
   /** Takes out the message that goes next; {@linkcode NO_SLOT} if none waits. */
   take(): number {
-    let lane = this.#first;
-    if (lane === undefined) return NO_SLOT;
+    if (this.#waiting === 0) return NO_SLOT;
+    let lane = this.#first!;
     // Each round gives everybody something, so somebody may.
-    while (lane.credit <= 0 && lane.behind !== undefined) lane = this.#endTurn(lane);
+    while (lane.head === NO_SLOT || lane.credit <= 0 && lane.behind !== undefined) {
+      lane = this.#endTurn(lane);
+    }
     const slot = this.#shift(lane);
     lane.credit -= this.#messages.costOf(slot);
-    if (lane.head === NO_SLOT) this.#remove(lane);
+    if (lane.head === NO_SLOT) this.#emptied(lane);
     else if (lane.behind === undefined) lane.credit = TURN_BYTES; // alone: nobody to be fair to
     return slot;
   }
@@ -88,10 +97,18 @@ export class SenderLanes {
   /** Takes out the oldest of a sender, out of turn; {@linkcode NO_SLOT} if none waits. */
   takeOf(sender: number): number {
     const lane = this.#bySender.get(sender);
-    if (lane === undefined) return NO_SLOT;
+    if (lane === undefined || lane.head === NO_SLOT) return NO_SLOT;
     const slot = this.#shift(lane);
-    if (lane.head === NO_SLOT) this.#remove(lane);
+    if (lane.head === NO_SLOT) this.#emptied(lane);
     return slot;
+  }
+
+  #findLongest(): Lane {
+    let longest = this.#first!;
+    for (let lane = longest.behind; lane !== undefined; lane = lane.behind) {
+      if (lane.bytes > longest.bytes) longest = lane;
+    }
+    return longest;
   }
 
   #lane(sender: number): Lane {
@@ -111,14 +128,21 @@ export class SenderLanes {
     return this.#last = lane;
   }
 
-  /** The first one goes behind all others. Returns who is the first then. */
+  /**
+   * The first one goes behind all others, or leaves if it owes no more and has nothing waiting.
+   * Returns who is the first then.
+   */
   #endTurn(lane: Lane): Lane {
     lane.credit += TURN_BYTES;
-    const next = this.#first = lane.behind!;
-    this.#last!.behind = lane;
-    this.#last = lane;
-    lane.behind = undefined;
-    return next;
+    const next = lane.behind;
+    if (lane.head === NO_SLOT && lane.credit > 0) this.#remove(lane);
+    else if (next !== undefined) {
+      this.#first = next;
+      this.#last!.behind = lane;
+      this.#last = lane;
+      lane.behind = undefined;
+    }
+    return this.#first!;
   }
 
   #shift(lane: Lane): number {
@@ -127,10 +151,20 @@ export class SenderLanes {
     lane.head = messages.nextOf(slot);
     messages.setNext(slot, NO_SLOT);
     lane.bytes -= messages.costOf(slot);
+    if (this.#longest === lane) this.#longest = undefined;
     return slot;
   }
 
-  /** Whoever has nothing more leaves, nearly always the first. */
+  /** Whoever has nothing more leaves, unless he owes something to others that wait. */
+  #emptied(lane: Lane): void {
+    lane.tail = NO_SLOT;
+    this.#waiting--;
+    const owing = this.#bySender.size - this.#waiting;
+    if (lane.credit > 0 || owing > MAX_OWING) this.#remove(lane);
+    if (this.#waiting === 0) { while (this.#first !== undefined) this.#remove(this.#first); }
+  }
+
+  /** Takes out one that is empty, nearly always the first. */
   #remove(lane: Lane): void {
     let before: Lane | undefined;
     for (let at = this.#first; at !== lane; at = at!.behind) before = at;
@@ -139,7 +173,6 @@ export class SenderLanes {
     if (this.#last === lane) this.#last = before;
     this.#bySender.delete(lane.sender);
     if (this.#recent === lane) this.#recent = undefined;
-    lane.tail = NO_SLOT;
     lane.behind = this.#spare;
     this.#spare = lane;
   }

@@ -105,3 +105,64 @@ Deno.test("SenderLanes gives all that was written once, and knows how much of wh
     }
   }
 });
+
+Deno.test("SenderLanes does not forget what was taken too early of who has nothing waiting for a while", () => {
+  const world = new World();
+  for (let i = 0; i < 10; i++) world.write(TALKER, 15_000);
+  let flood = 0;
+  let talk = 0;
+  for (let round = 0; round < 100; round++) {
+    world.write(FLOODER, 60_000);
+    for (;;) {
+      const { sender, bytes } = world.take();
+      if (sender === FLOODER) break;
+      talk += bytes;
+      world.write(TALKER, 15_000);
+    }
+    flood += 60_000;
+  }
+  const part = flood / (flood + talk);
+  assert.ok(part < 0.52, `${part} of all, where half is fair`);
+});
+
+Deno.test("SenderLanes counts, and finds, only those that wait, and forgets debts when nobody does", () => {
+  const world = new World();
+  const { lanes } = world;
+  world.write(FLOODER, 60_000);
+  world.write(TALKER, 100);
+  world.write(TALKER, 100);
+  assert.equal(world.take().sender, FLOODER);
+  assert.deepEqual([lanes.size, lanes.isEmpty, lanes.waitingOf(FLOODER)], [1, false, 0]);
+  assert.equal(lanes.longest()?.sender, TALKER);
+  assert.equal(lanes.takeOf(FLOODER), NOBODY);
+  world.take();
+  world.take();
+  assert.deepEqual([lanes.size, lanes.isEmpty, lanes.longest()], [0, true, undefined]);
+  world.write(FLOODER, 100);
+  world.write(TALKER, 100);
+  assert.equal(world.take().sender, FLOODER, "who came first: there was nobody to be fair to");
+});
+
+Deno.test("SenderLanes gives all that was written once, whoever left owing", () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const random = new SeededRandom(seed);
+    const world = new World();
+    const taken = new Map<number, number>();
+    let waiting = 0;
+    for (let step = 0; step < 3_000; step++) {
+      // Hundreds of senders, most of whom write one large message and are gone.
+      if (waiting === 0 || random.chance(step < 1_500 ? 0.6 : 0.4)) {
+        world.write(random.below(800), random.chance(0.5) ? random.below(60_000) : 10);
+        waiting++;
+      } else {
+        const { sender, number } = world.take();
+        assert.equal(number, taken.get(sender) ?? 0, `seed ${seed}: in order`);
+        taken.set(sender, number + 1);
+        waiting--;
+      }
+      assert.equal(world.lanes.isEmpty, waiting === 0);
+    }
+    for (; waiting > 0; waiting--) assert.notEqual(world.take().sender, NOBODY);
+    assert.equal(world.take().sender, NOBODY);
+  }
+});
