@@ -257,13 +257,19 @@ export class PeerTransport implements PathOwner {
    * if it was not taken. It leaves with the next {@linkcode PeerTransport.flushData}; `bytes` are
    * kept until the peer has them and must not change, but may be sent to many.
    *
-   * @param sender Whose it is, see {@linkcode DataChannels.send}.
+   * @param sender Whose it is, and `holdable`: see {@linkcode DataChannels.send}.
    */
-  sendData(kind: ChannelKind | "raw", bytes: Uint8Array, now: number, sender: number): boolean {
+  sendData(
+    kind: ChannelKind | "raw",
+    bytes: Uint8Array,
+    now: number,
+    sender: number,
+    holdable: boolean,
+  ): boolean {
     const channels = this.#channels;
     const label = kind === "raw" ? channels?.ownLabel : CHANNEL_LABELS[kind];
     if (channels === undefined || label === undefined) return false;
-    if (!channels.send(label, bytes, false, now, sender)) return false;
+    if (!channels.send(label, bytes, false, now, sender, holdable)) return false;
     this.#options.listener.onDataPending();
     return true;
   }

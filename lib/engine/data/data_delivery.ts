@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { WAITING_COST_BYTES } from "../../transport/sctp/outgoing_messages.ts";
 import type { DataWorld } from "./data_endpoint.ts";
 import type { DataFlow, DataWriter } from "./data_flow.ts";
 import type { DataRoom, DataTableEntry, WaitingData } from "./data_table.ts";
 import { isDestination, type RoutedData } from "./routed_data.ts";
 
-/** Bytes of unnumbered reliable data held for one member that is still connecting. */
+/** Unnumbered reliable data held for one member that is still connecting, with what each costs. */
 const MAX_WAITING_BYTES = 100_000;
 
 /** Senders whose first missed message is noted for one member: some never open a channel. */
@@ -72,7 +73,7 @@ export class DataDelivery {
     const kind = data.raw ? "raw" : "reliable";
     this.messagesSent += all.length;
     try {
-      for (const { bytes, from } of all) endpoint?.sendData(kind, bytes, now, from);
+      for (const { bytes, from } of all) endpoint?.sendData(kind, bytes, now, from, true);
     } catch (error) {
       this.#world.failed(data.receiver, error);
     }
@@ -110,7 +111,8 @@ export class DataDelivery {
     if (endpoint === undefined) return;
     this.messagesSent++;
     try {
-      endpoint.sendData(isRaw ? "raw" : data.kind, bytes, now, data.from);
+      const kind = isRaw ? "raw" : data.kind;
+      endpoint.sendData(kind, bytes, now, data.from, writer !== undefined);
       if (isReliable && !isRaw && writer !== undefined) {
         this.#flow.sent(writer, entry.data, endpoint, now);
       }
@@ -133,11 +135,12 @@ export class DataDelivery {
       }
       return;
     }
-    if (entry.waitingBytes + bytes.length > MAX_WAITING_BYTES) {
+    const cost = bytes.length + WAITING_COST_BYTES;
+    if (entry.waitingBytes + cost > MAX_WAITING_BYTES) {
       return this.#world.drops.count("data_waiting_overflow");
     }
     entry.waiting.push({ bytes, from });
-    entry.waitingBytes += bytes.length;
+    entry.waitingBytes += cost;
   }
 }
 

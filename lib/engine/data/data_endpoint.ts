@@ -17,12 +17,14 @@ export interface DataEndpoint {
    * Sends one message; counted if it was not taken. `bytes` may be kept, and never change.
    *
    * @param sender Whose it is: what one sends of a kind stays in order, and senders take turns.
+   * @param holdable Whether he is held where {@linkcode DataEndpoint.isDataBacklogged} says so.
    */
   sendData(
     kind: DataKind | "data_track" | "raw",
     bytes: Uint8Array,
     now: number,
     sender: number,
+    holdable: boolean,
   ): void;
   /** Whether messages can be sent: reliably, or on a channel of the client's own. */
   isDataOpen(kind: "reliable" | "raw"): boolean;

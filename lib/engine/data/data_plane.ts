@@ -277,7 +277,7 @@ export class DataPlane implements DataArrivals {
     return {
       kind,
       bytes,
-      payload: room.raw > 0 ? reader.payload() : undefined,
+      payload: room.raw > 0 ? alone(reader.payload()) : undefined,
       sequence: kind === "reliable" ? reader.sequence : 0,
       from,
       identities: isNamed ? reader.destinationIdentities() : NOBODY,
@@ -328,6 +328,15 @@ export class DataPlane implements DataArrivals {
       this.#world.failed(publisher, error);
     }
   }
+}
+
+/**
+ * The payload by itself where it is the lesser part of its packet, all of which would be kept for
+ * it, and only it is charged to who it waits for.
+ */
+function alone(payload: Uint8Array | undefined): Uint8Array | undefined {
+  if (payload === undefined || 2 * payload.length >= payload.buffer.byteLength) return payload;
+  return payload.slice();
 }
 
 function carriesData({ data }: DataTableEntry, label: string): boolean {

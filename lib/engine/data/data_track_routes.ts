@@ -95,7 +95,7 @@ export class DataTrackRoutes {
     const { sender, source } = publication!;
     for (const receiver of route.receivers) {
       const copy = withDataTrackHandle(packet, receiver.handle);
-      this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now, sender);
+      this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now, sender, false);
     }
     this.#passOn(source, route, packet);
   }

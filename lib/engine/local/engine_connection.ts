@@ -186,8 +186,9 @@ export class EngineConnection
     bytes: Uint8Array,
     now: number,
     sender: number,
+    holdable: boolean,
   ): void {
-    if (!this.#transport.sendData(kind, bytes, now, sender)) {
+    if (!this.#transport.sendData(kind, bytes, now, sender, holdable)) {
       this.#shared.drops.count(`data_not_sent_${kind}`);
     }
   }

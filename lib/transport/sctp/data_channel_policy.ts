@@ -31,6 +31,13 @@ export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
 export const BACKLOG_BYTES = 128 * 1024;
 /** Without one, writers wait only where messages would be lost otherwise. */
 const LAST_RESORT_BACKLOG_BYTES = 3 * 1024 * 1024;
+/**
+ * Up to where messages are queued whose sender cannot be held: the rest of the buffer is for those
+ * who can, who would lose messages otherwise without ever having been told to wait.
+ */
+const MAX_UNHELD_BUFFER_BYTES = LAST_RESORT_BACKLOG_BYTES;
+/** From here on everybody waits who can, however little he wrote: soon messages are lost. */
+const SHARED_BUFFER_BYTES = (LAST_RESORT_BACKLOG_BYTES + MAX_RELIABLE_BUFFER_BYTES) / 2;
 /** What those who are not held may have waiting together is one part of that in so many. */
 const BACKLOG_SHARES = 8;
 /** Without a threshold: a reader below this, bit/s, may not slow a whole room down to its pace. */
@@ -64,26 +71,37 @@ export function backlogLimit({ slowThresholdBps }: DataChannelPolicy): number {
 
 /**
  * Of a reader with too much waiting, what one of `senders` may have waiting without being held, so
- * that who writes little need not wait for who writes much. All of it together is little.
+ * that who writes little need not wait for who writes much. All of it together is little; nothing
+ * where the buffer is nearly full.
  */
-export function backlogShare(policy: DataChannelPolicy, senders: number): number {
+export function backlogShare(
+  policy: DataChannelPolicy,
+  senders: number,
+  waitingBytes: number,
+): number {
+  if (waitingBytes >= SHARED_BUFFER_BYTES) return 0;
   return backlogLimit(policy) / BACKLOG_SHARES / Math.max(1, senders);
 }
 
-/** Why a message must not be queued, as a drop reason. */
+/**
+ * Why a message must not be queued, as a drop reason.
+ *
+ * @param holdable Whether its sender can be held; the last part of a reliable buffer is for those.
+ */
 export function refusal(
   policy: DataChannelPolicy,
   channel: { readonly label: string; readonly lossy: boolean; readonly rate: DrainRate },
   waitingBytes: number,
   messageBytes: number,
   now: number,
+  holdable = true,
 ): TransportDrop | undefined {
   if (channel.lossy) {
     if (waitingBytes + messageBytes > MAX_LOSSY_BUFFER_BYTES) return "data_lossy_buffer_full";
     return isLate(policy, channel, waitingBytes, now) ? "data_lossy_late" : undefined;
   }
-  const full = waitingBytes + messageBytes > MAX_RELIABLE_BUFFER_BYTES;
-  return full ? "data_reliable_buffer_full" : undefined;
+  const most = holdable ? MAX_RELIABLE_BUFFER_BYTES : MAX_UNHELD_BUFFER_BYTES;
+  return waitingBytes + messageBytes > most ? "data_reliable_buffer_full" : undefined;
 }
 
 /**

@@ -251,16 +251,25 @@ export class DataChannels {
    * and must not change; the same ones may be sent to many.
    *
    * @param sender Whose it is: senders take turns where more waits than a few packets.
+   * @param holdable Whether he stops where {@linkcode DataChannels.isBacklogged} says so. Who does
+   *   not finds a reliable channel's buffer full earlier.
    * @returns `false` if the channel is not open, the message is too large, or a reliable channel's
    *   buffer is full; a lossy one drops and counts then, and says `true`.
    */
-  send(label: string, bytes: Uint8Array, isText: boolean, now: number, sender = 0): boolean {
+  send(
+    label: string,
+    bytes: Uint8Array,
+    isText: boolean,
+    now: number,
+    sender = 0,
+    holdable = true,
+  ): boolean {
     this.#now = now;
     const channel = this.#channels.ofLabel(label);
     if (channel === undefined || !channel.open) return false;
     if (bytes.length > this.#maxSentBytes) return false;
     if (this.#hasThreshold && !channel.lossy) this.#giveUpOldest(channel);
-    const refused = this.#refusal(channel, bytes.length, sender);
+    const refused = this.#refusal(channel, bytes.length, sender, holdable);
     if (refused !== undefined) {
       this.#drops.count(refused);
       return channel.lossy;
@@ -286,7 +295,8 @@ export class DataChannels {
   /**
    * Whether `sender`, who writes reliable messages to this peer, should wait for it. It says so
    * until half of what was too much has been read, or of what is his own, or the reader turns out
-   * to be so slow that nobody should. Who has little waiting need not wait for others.
+   * to be so slow that nobody should. Who has little waiting need not wait for others, unless the
+   * buffer is nearly full.
    *
    * @param waits Whether he waits already.
    */
@@ -294,9 +304,11 @@ export class DataChannels {
     const channel = this.#channels.ofLabel(CHANNEL_LABELS.reliable);
     if (channel === undefined) return false;
     const part = waits ? 2 : 1;
-    if (waitingBytes(channel) < this.#backlogLimit / part) return false;
+    const waiting = waitingBytes(channel);
+    if (waiting < this.#backlogLimit / part) return false;
     const { streamId } = channel;
-    const share = backlogShare(this.#policy, this.#association.sendersOn(streamId)) / part;
+    const senders = this.#association.sendersOn(streamId);
+    const share = backlogShare(this.#policy, senders, waiting) / part;
     if (this.#association.waitingOf(streamId, sender) < share) return false;
     return !isSlowReader(this.#policy, channel.rate, now);
   }
@@ -373,9 +385,15 @@ export class DataChannels {
    * Why a message must not be queued; absent once it may. What a lossy channel cannot hold is what
    * is oldest of whoever has most waiting there, and a message of his own if that is its sender.
    */
-  #refusal(channel: Channel, bytes: number, sender: number): TransportDrop | undefined {
+  #refusal(
+    channel: Channel,
+    bytes: number,
+    sender: number,
+    holdable: boolean,
+  ): TransportDrop | undefined {
     for (;;) {
-      const refused = refusal(this.#policy, channel, waitingBytes(channel), bytes, this.#now);
+      const waiting = waitingBytes(channel);
+      const refused = refusal(this.#policy, channel, waiting, bytes, this.#now, holdable);
       if (refused === undefined || !channel.lossy) return refused;
       this.#isGivingUp = true;
       const cost = bytes + WAITING_COST_BYTES;

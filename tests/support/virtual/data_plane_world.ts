@@ -21,6 +21,8 @@ export class FakeEndpoint implements DataEndpoint {
   readonly sent: { readonly kind: string; readonly bytes: Uint8Array }[] = [];
   /** By which number each of these was queued. */
   readonly senders: number[] = [];
+  /** Whether those were said to be able to wait. */
+  readonly holdable: boolean[] = [];
   held = false;
   backlogged = false;
   /** Those who need not wait for it all the same. */
@@ -30,9 +32,16 @@ export class FakeEndpoint implements DataEndpoint {
   readonly inbox: Uint8Array[] = [];
   onMessage: (bytes: Uint8Array) => void = () => {};
 
-  sendData(kind: string, bytes: Uint8Array, _now: number, sender: number): void {
+  sendData(
+    kind: string,
+    bytes: Uint8Array,
+    _now: number,
+    sender: number,
+    holdable: boolean,
+  ): void {
     this.sent.push({ kind, bytes });
     this.senders.push(sender);
+    this.holdable.push(holdable);
   }
 
   isDataOpen(): boolean {

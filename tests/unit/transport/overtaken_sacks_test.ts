@@ -100,7 +100,7 @@ async function openChannel() {
   /** Acknowledgements that the client sends one after the other. */
   const sacks = (count: number): Uint8Array[] => {
     while (onTheWay.length < count) {
-      assert.equal(transport.sendData("reliable", new Uint8Array(100), world.now, 0), true);
+      assert.equal(transport.sendData("reliable", new Uint8Array(100), world.now, 0, true), true);
       transport.flushData(world.now);
       clientTurn();
     }

@@ -277,6 +277,36 @@ Deno.test("DataPlane queues each message by who sent it, also of who sent it ear
   assert.deepEqual(carol.senders, [alice, bob, bob, bob, alice, 0]);
 });
 
+Deno.test("DataPlane says of which messages nobody can be held: the server's own", () => {
+  const { home, far, both } = twoEngines();
+  home.receive("alice", user("1"));
+  pass(both, 1);
+  far.receive("bob", user("2"));
+  const bytes = user("server's");
+  far.data.carryOut({ type: "send_room_data", room: 1, kind: "reliable", bytes });
+  far.data.carryOut({ type: "send_room_data", room: 1, kind: "reliable", bytes, from: 9 });
+  assert.deepEqual(far.at("carol").holdable, [true, true, false, false]);
+});
+
+Deno.test("DataPlane keeps little for a reader of bare payloads that opens no channel", () => {
+  const engine = engineOf("alice");
+  const reader = new FakeEndpoint();
+  reader.isOpen = false;
+  engine.endpoints.set("raw", reader);
+  engine.join("raw", { raw: true });
+  for (let i = 0; i < 5_000; i++) engine.receive("alice", user("", {}, 0));
+  assert.ok(engine.drops.get("data_waiting_overflow") > 3_000);
+  engine.leave("raw");
+  engine.join("raw", { raw: true });
+  for (let i = 0; i < 5_000; i++) engine.receive("alice", user("x".repeat(60_000), {}, 1));
+  assert.ok(engine.drops.get("data_waiting_overflow") > 6_000);
+  engine.data.channelOpen("raw" as ConnectionId, "own");
+  engine.receive("alice", user("x".repeat(60_000), {}, 1));
+  const kept = reader.sent.reduce((sum, { bytes }) => sum + bytes.buffer.byteLength, 0);
+  assert.ok(reader.sent.length > 1_000);
+  assert.ok(kept < 100_000, `${kept} bytes are kept alive`);
+});
+
 Deno.test("DataPlane holds nobody who has little waiting for a reader that others flood", () => {
   const engine = engineOf("flooder", "talker", "slow");
   const slow = engine.at("slow");

@@ -128,8 +128,8 @@ export class SctpPair {
   }
 
   /** Our side sends a message. */
-  send(label: string, bytes: Uint8Array, isText = false, sender = 0): boolean {
-    const taken = this.channels.send(label, bytes, isText, this.#now(), sender);
+  send(label: string, bytes: Uint8Array, isText = false, sender = 0, holdable = true): boolean {
+    const taken = this.channels.send(label, bytes, isText, this.#now(), sender, holdable);
     this.pump();
     return taken;
   }

@@ -243,6 +243,51 @@ staged("DataChannels gives up what a flood wrote to a slow reader, not what some
   assert.deepEqual(small.map(({ data }) => data[0]), [1, 2, 3, 9]);
 });
 
+for (const slowThresholdBps of [0, 8]) {
+  staged(`DataChannels keeps room for who can be held, threshold ${slowThresholdBps}`, {
+    role: "create",
+    policy: policy({ slowThresholdBps }),
+  }, async ({ pair, reader }) => {
+    const { channels, drops } = pair;
+    await pair.until(() => channels.isOpen("_reliable"));
+    await fill(pair, 1);
+    for (const bytes of [SMALL, new Uint8Array(2)]) {
+      while (pair.send("_reliable", bytes, false, FLOODER, false));
+    }
+    const flooded = channels.bufferedAmount("_reliable");
+    assert.ok(flooded > 2 * 1024 * 1024, `${flooded} bytes of those that nobody holds`);
+    assert.equal(drops.get("data_reliable_buffer_full"), 2);
+    assert.equal(pair.isBacklogged(false, TALKER), false);
+    for (let i = 0; i < 20; i++) {
+      assert.ok(pair.send("_reliable", Uint8Array.of(i), false, TALKER), "nothing is lost");
+    }
+    assert.equal(pair.isBacklogged(false, TALKER), false, "what he wrote is little");
+    reader.readAll();
+    const talk = () => pair.clientMessages.filter(({ data }) => data.length === 1);
+    await pair.until(() => talk().length === 20);
+    assert.deepEqual(talk().map(({ data }) => data[0]), Array.from({ length: 20 }, (_, i) => i));
+  });
+}
+
+staged("DataChannels lets everybody wait, however little he wrote, before anything is lost", {
+  role: "create",
+  policy: policy({ slowThresholdBps: 8 }),
+}, async ({ pair, reader }) => {
+  const { channels } = pair;
+  await pair.until(() => channels.isOpen("_reliable"));
+  await fill(pair, 1);
+  // Writers that were told to wait, and had more under way.
+  let wasTold = false;
+  for (let sender = 10; !wasTold; sender++) {
+    assert.ok(pair.send("_reliable", SMALL, false, sender), "nothing is lost");
+    wasTold = pair.isBacklogged(false, TALKER);
+  }
+  const before = channels.bufferedAmount("_reliable");
+  reader.readAll();
+  await until("it to be read", () => channels.bufferedAmount("_reliable") < before);
+  await until("him to go on", () => !pair.isBacklogged(true, TALKER));
+});
+
 for (const label of ["_lossy", "_data_track"]) {
   staged(`DataChannels drops what a flood has too much on ${label}, within the same bounds`, {
     role: "create",
