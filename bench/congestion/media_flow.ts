@@ -8,7 +8,7 @@ import { ProbeSender, type Probing } from "../../lib/bandwidth/probe_sender.ts";
 import { SENT, type SentKind } from "../../lib/bandwidth/sent_packets.ts";
 import { SendEstimate } from "../../lib/bandwidth/send_estimate.ts";
 import { NO_CLUSTER } from "../../lib/base/packet_sink.ts";
-import { burstRate } from "../../lib/engine/local/connection_estimate.ts";
+import { burstRate, isNarrow } from "../../lib/engine/local/connection_estimate.ts";
 import { type PacedTrack, Pacer } from "../../lib/media/down/pacer.ts";
 import {
   NOT_RECEIVED,
@@ -198,7 +198,7 @@ export class MediaFlow implements PacedTrack {
     if (this.isActive(now)) {
       if (now >= this.estimate.nextWakeAt()) this.estimate.tick(now);
       const { paced = true, source } = this.#options;
-      this.#pacer.setRate(paced ? burstRate(this.estimate) : Infinity);
+      this.#pacer.setRate(paced ? burstRate(this.estimate) : Infinity, isNarrow(this.estimate));
       if (now % TURN_MS < turns) this.#pacer.tick(now);
       for (let i = 0; i < turns; i++) source.step(now, this);
       if (now % WHEEL_MS < turns) this.#probes.tick(this.#probing, now);

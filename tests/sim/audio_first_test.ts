@@ -77,3 +77,23 @@ for (const isAudioUncounted of [false, true]) {
     }
   }
 }
+
+for (const isAudioUncounted of [false, true]) {
+  const numbers = isAudioUncounted ? "without numbers" : "numbered";
+  for (const isPaced of [false, true]) {
+    for (const kbps of [260, 460, 500, 660]) {
+      const frame = isPaced ? "as by a browser" : "at once";
+      Deno.test(`audio first (${numbers}): at ${kbps} kbit/s no picture waits for long in the server, sent ${frame}`, () => {
+        const options = { audio: true, temporal: true, keyTimes: 8, isAudioUncounted, isPaced };
+        const world = new BottleneckWorld(options);
+        world.link.rateBps = kbps * 1_000;
+        world.run(6_000);
+        world.begin();
+        world.run(25_000);
+        const { meanMs, worstMs } = world.videoWait;
+        assert.ok(meanMs < 45, `${meanMs} ms in the mean`);
+        assert.ok(worstMs < 400, `${worstMs} ms at worst`);
+      });
+    }
+  }
+}

@@ -70,21 +70,30 @@ export interface EstimateWorld {
  */
 const NARROW_BPS = 1_000_000;
 
+/** Sound that is more than the rest of this share makes no video wait for its room. */
+const LEAST_VIDEO = 0.5;
+
+type PathSigns = Pick<SendEstimate, "bps" | "ackedBps" | "limitedBy" | "lossFraction">;
+
 /**
  * The rate by which bursts are spread, bits/s; `Infinity` where they need not be: a path that shows
  * no sign of being full takes them, and in a TCP connection's own queue they meet nobody else. What
  * arrives all the time is no burst, however low the estimate still is.
  */
-export function burstRate(
-  { bps, ackedBps, limitedBy, lossFraction }: Pick<
-    SendEstimate,
-    "bps" | "ackedBps" | "limitedBy" | "lossFraction"
-  >,
-): number {
+export function burstRate(estimate: PathSigns): number {
+  const { bps, ackedBps, limitedBy, lossFraction } = estimate;
   if (limitedBy === "start" || limitedBy === "tcp") return Infinity;
-  const isFull = limitedBy === "delay" || limitedBy === "loss" || limitedBy === "remb" ||
+  return isFull(estimate) || lossFraction > BURST_LOSS ? Math.max(bps, ackedBps) : Infinity;
+}
+
+/** Whether bursts are to wait for longer, rather than sound behind them. */
+export function isNarrow(estimate: PathSigns): boolean {
+  return isFull(estimate) && burstRate(estimate) < NARROW_BPS;
+}
+
+function isFull({ bps, limitedBy }: PathSigns): boolean {
+  return limitedBy === "delay" || limitedBy === "loss" || limitedBy === "remb" ||
     limitedBy === "demand" && bps < NARROW_BPS;
-  return isFull || lossFraction > BURST_LOSS ? Math.max(bps, ackedBps) : Infinity;
 }
 
 /** One connection's estimate, there from its first video on. Feedback before that is ignored. */
@@ -96,7 +105,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
   readonly losses: ToldLosses = new ToldLosses();
   /** Spreads bursts. */
   readonly pacer: Pacer;
-  /** What sound takes, bits/s, which goes past bursts: they are to leave it room. */
+  /** What sound takes of the estimate, bits/s, which goes past bursts: they leave it room. */
   soundBps = 0;
   readonly #probes: ProbeSender;
   readonly #world: EstimateWorld;
@@ -340,6 +349,7 @@ export class ConnectionEstimate implements SendHistory, Departing {
     this.repairs.copies = repairCopies(lossFraction, rttMs, !isOpen, limitedBy === "none");
     // What a TCP connection does not bring was left out before it, and not lost on the way.
     this.losses.turn(ackedBps > 0 && lossFraction >= TOLD_LOSS && limitedBy !== "tcp");
-    this.pacer.setRate(Math.max(0, burstRate(estimate) - this.soundBps));
+    const rate = burstRate(estimate);
+    this.pacer.setRate(Math.max(rate * LEAST_VIDEO, rate - this.soundBps), isNarrow(estimate));
   }
 }

@@ -69,7 +69,7 @@ interface Sharer {
 export class SendAllocation {
   /** Of what is sent, the share of repair packets that are sent in advance. */
   repairShare = 0;
-  /** What sound takes beside videos, counted or not, bits per second. */
+  /** What sound takes of the estimate, bits per second; without numbers it is no part of it. */
   soundBps = 0;
   readonly #rules: CongestionRules;
   readonly #tell: (downTrack: DownTrackId, paused: boolean) => void;
@@ -245,9 +245,8 @@ export class SendAllocation {
     const hiddenBps = this.#isHiding ? uncountedBps : 0;
     const addedBps = this.#copies.isMore ? moreBps : 0;
     const sentCopiesBps = first.isBare ? 0 : copiesBps + addedBps;
-    this.soundBps = bareBps + uncountedBps + sentCopiesBps +
-      (first.isBare ? 0 : this.#audio.uncountedCopiesBps);
-    return bareBps + hiddenBps + sentCopiesBps;
+    this.soundBps = bareBps + sentCopiesBps;
+    return this.soundBps + hiddenBps;
   }
 
   /** A picture that comes back has to share the path with audio that no budget counts. */
@@ -329,6 +328,7 @@ export class SendAllocation {
   #freeAudio(): void {
     this.#audioFirst = new AudioFirst();
     this.#copies.setRoom(COPIES.more);
+    this.soundBps = 0;
   }
 
   /** Nobody knows what the path carries: everything that is wanted is sent. */

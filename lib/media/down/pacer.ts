@@ -21,27 +21,42 @@ interface Spread {
   readonly burstMs: number;
   /** What the path has not carried of earlier turns counts, too. */
   readonly isOverTurns: boolean;
-  /** Bursts leave at so many times the rate that may be sent. */
+  /** Bursts leave at so many times the rate that may be sent… */
   readonly pace: number;
+  /** …and while something waits for longer, at up to so many times it. */
+  readonly mostPace: number;
   /** Longest that a packet waits, ms. */
   readonly mostMs: number;
 }
 
 /** What the mean says is no maximum, and what comes late is worth less than what is lost. */
-const SPREAD: Spread = { burstPackets: 10, burstMs: 5, isOverTurns: false, pace: 1.5, mostMs: 100 };
+const SPREAD: Spread = {
+  burstPackets: 10,
+  burstMs: 5,
+  isOverTurns: false,
+  pace: 1.5,
+  mostPace: 1.5,
+  mostMs: 100,
+};
 /**
- * Up to so many bytes/ms (1 Mbit/s) ten packets are a tenth of a second and more, and a key frame
- * takes longer than a path's queue is, in which sound waits behind it, and is made up by who plays
+ * On a full path of a few hundred kbit/s ten packets are a tenth of a second and more, and a key
+ * frame takes longer than its queue is, in which sound waits behind it, and is made up by who plays
  * it. The picture comes no sooner through that queue than it does from here, past which sound goes.
  */
-const NARROW_BYTES_PER_MS = 125;
 const NARROW_SPREAD: Spread = {
   burstPackets: 0,
   burstMs: 65,
   isOverTurns: true,
   pace: 0.9,
+  mostPace: 1.2,
   mostMs: 400,
 };
+/**
+ * Videos may have all of the rate: what a burst has left waiting would wait for good. While
+ * something waits for so long, the pace rises by so much in each ms.
+ */
+const PATIENCE_MS = 400;
+const PACE_PER_MS = 0.0005;
 /** Parts of a burst are so far apart, ms: the engine's turns are no closer. */
 const INTERVAL_MS = 10;
 /** Packets that wait at most, a power of two; more push the oldest out. */
@@ -60,6 +75,7 @@ export class Pacer {
   /** What may be sent, bytes/ms; `Infinity` while nothing has to wait. */
   #bytesPerMs = Infinity;
   #spread = SPREAD;
+  /** What left in this turn, and of earlier ones what the path has not carried yet. */
   #burstAt = -1;
   #burstPackets = 0;
   #burstBytes = 0;
@@ -71,6 +87,8 @@ export class Pacer {
   #head = 0;
   #count = 0;
   #bytes = 0;
+  /** Since then something waits. */
+  #waitsSince = 0;
   #lastAt = 0;
   /** What may still leave of what was earned. */
   #left = 0;
@@ -80,10 +98,13 @@ export class Pacer {
     this.#timed = timed;
   }
 
-  /** @param bps What may be sent in all; `Infinity` where bursts do no harm. */
-  setRate(bps: number): void {
+  /**
+   * @param bps What may be sent in all; `Infinity` where bursts do no harm.
+   * @param isNarrow The path is full, and a key frame takes long on it.
+   */
+  setRate(bps: number, isNarrow = false): void {
     this.#bytesPerMs = bps / 8_000;
-    this.#spread = this.#bytesPerMs < NARROW_BYTES_PER_MS ? NARROW_SPREAD : SPREAD;
+    this.#spread = isNarrow ? NARROW_SPREAD : SPREAD;
   }
 
   /** Something waits, of whatever track. */
@@ -95,15 +116,12 @@ export class Pacer {
   holds(bytes: number, now: number): boolean {
     if (this.#count > 0) return true;
     if (this.#bytesPerMs === Infinity) return false;
-    const { burstPackets, burstMs, isOverTurns } = this.#spread;
-    if (now !== this.#burstAt) {
-      const carried = isOverTurns ? (now - this.#burstAt) * this.#bytesPerMs : Infinity;
-      this.#burstBytes = Math.max(0, this.#burstBytes - carried);
-      this.#burstAt = now;
-      this.#burstPackets = 0;
-    }
-    this.#burstBytes += bytes;
-    return ++this.#burstPackets > burstPackets && this.#burstBytes > burstMs * this.#bytesPerMs;
+    this.#carry(now);
+    const { burstPackets, burstMs } = this.#spread;
+    const isBurst = this.#burstPackets >= burstPackets &&
+      this.#burstBytes + bytes > burstMs * this.#bytesPerMs;
+    if (!isBurst) this.#leaves(bytes);
+    return isBurst;
   }
 
   /** Lets a packet wait. */
@@ -111,7 +129,7 @@ export class Pacer {
     if (this.#sizes.length === 0) this.#allocate();
     if (this.#count === MOST_PACKETS) this.#release(now);
     if (this.#count === 0) {
-      this.#lastAt = now;
+      this.#lastAt = this.#waitsSince = now;
       this.#left = 0;
       this.#timed(now + INTERVAL_MS);
     }
@@ -148,10 +166,13 @@ export class Pacer {
     }
     const elapsedMs = now - this.#lastAt;
     this.#lastAt = now;
-    const { mostMs, pace } = this.#spread;
+    const { mostMs, pace, mostPace } = this.#spread;
     const untilMs = Math.max(INTERVAL_MS, this.#since[this.#head]! + mostMs - now);
     const needed = this.#bytes * Math.min(1, elapsedMs / untilMs);
-    this.#left += Math.max(needed, elapsedMs * this.#bytesPerMs * pace);
+    const overdueMs = Math.max(0, now - this.#waitsSince - PATIENCE_MS);
+    const times = Math.min(mostPace, pace + overdueMs * PACE_PER_MS);
+    this.#left += Math.max(needed, elapsedMs * this.#bytesPerMs * times);
+    this.#carry(now);
     while (this.#count > 0 && this.#left > 0) this.#release(now);
   }
 
@@ -168,7 +189,25 @@ export class Pacer {
     this.#count--;
     this.#bytes -= this.#sizes[at]!;
     this.#left -= this.#sizes[at]!;
-    track?.release(this.#sequences[at]!, now);
+    if (track === undefined) return;
+    this.#leaves(this.#sizes[at]!);
+    track.release(this.#sequences[at]!, now);
+  }
+
+  #leaves(bytes: number): void {
+    this.#burstPackets++;
+    this.#burstBytes += bytes;
+  }
+
+  /** Forgets what was carried since something left. */
+  #carry(now: number): void {
+    if (now === this.#burstAt) return;
+    const { isOverTurns, burstMs } = this.#spread;
+    const mostBytes = isOverTurns ? burstMs * this.#bytesPerMs : 0;
+    const carried = (now - this.#burstAt) * this.#bytesPerMs;
+    this.#burstBytes = Math.max(0, Math.min(mostBytes, this.#burstBytes) - carried);
+    this.#burstAt = now;
+    this.#burstPackets = 0;
   }
 
   #allocate(): void {

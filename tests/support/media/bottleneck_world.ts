@@ -93,6 +93,8 @@ class LinkSink implements PacketSink {
   audioPackets = 0;
   /** Of repairs, those in advance. */
   fecPackets = 0;
+  /** How long each packet of video was in the server, ms. */
+  readonly waits: number[] = [];
   isTcp = false;
   #next = 65_000;
   readonly #room = new Uint8Array(1_600);
@@ -117,6 +119,11 @@ class LinkSink implements PacketSink {
     const audio = packet.ssrc === AUDIO_SSRC ? packet.sequence & 0xffff : -1;
     if (audio >= 0) this.audioPackets++;
     const { source, sourceAt, sourceLength } = packet;
+    if (packet.ssrc === SSRC && packet.packetKind === PACKET_KIND.media) {
+      this.waits.push(
+        now - new DataView(source.buffer, source.byteOffset).getUint32(sourceAt + sourceLength - 4),
+      );
+    }
     const isRed = audio >= 0 && packet.payloadType === RED.payloadType;
     const frames = isRed && this.#red.parse(source, sourceAt, sourceLength)
       ? this.#red.copies + 1
@@ -243,6 +250,13 @@ export class BottleneckWorld {
     );
   }
 
+  /** How long packets of video were in the server since {@linkcode BottleneckWorld.begin}, ms. */
+  get videoWait(): { meanMs: number; worstMs: number } {
+    const { waits } = this.sink;
+    const meanMs = waits.reduce((sum, ms) => sum + ms, 0) / Math.max(1, waits.length);
+    return { meanMs, worstMs: Math.max(0, ...waits) };
+  }
+
   get estimate() {
     return this.side.bandwidth.estimate!;
   }
@@ -250,7 +264,7 @@ export class BottleneckWorld {
   begin(): void {
     this.arrivedBytes = this.repairs = this.queueMs = 0;
     this.sink.sentBytes.fill(0);
-    this.sink.fecPackets = this.sink.audioPackets = 0;
+    this.sink.fecPackets = this.sink.audioPackets = this.sink.waits.length = 0;
     this.heard =
       this.came =
       this.redundant =
@@ -320,7 +334,10 @@ export class BottleneckWorld {
         const timestamp = (this.#frame * FRAME_MS * 90) >>> 0;
         const fields = { ssrc: layer + 1, payloadType: 96, sequenceNumber, timestamp, payload };
         const packet = rtpPacket({ ...fields, marker: i === packets - 1 });
-        this.#publishAt(layer, now, () => this.#up.receive(layer, viewOf(packet), this.now));
+        this.#publishAt(layer, now, () => {
+          new DataView(packet.buffer, packet.byteOffset).setUint32(packet.length - 4, this.now);
+          this.#up.receive(layer, viewOf(packet), this.now);
+        });
       }
     }
   }

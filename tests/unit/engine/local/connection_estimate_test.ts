@@ -4,7 +4,11 @@ import { SAMPLED_ESTIMATE } from "../../../../lib/bandwidth/estimate_options.ts"
 import { ProbeSender } from "../../../../lib/bandwidth/probe_sender.ts";
 import { SendEstimate } from "../../../../lib/bandwidth/send_estimate.ts";
 import { NO_CLUSTER, PACKET_KIND, type SendHistory } from "../../../../lib/base/packet_sink.ts";
-import { burstRate, ConnectionEstimate } from "../../../../lib/engine/local/connection_estimate.ts";
+import {
+  burstRate,
+  ConnectionEstimate,
+  isNarrow,
+} from "../../../../lib/engine/local/connection_estimate.ts";
 import { Departures } from "../../../../lib/engine/local/departures.ts";
 import {
   MAX_FEEDBACK_BYTES,
@@ -470,5 +474,18 @@ Deno.test("ConnectionEstimate numbers the packets, and knows what, as if its est
       assert.deepEqual(ours, theirs, `${seed}: at ${now}`);
     }
     assert.ok(numbered > 1_000 && skipped > 1_000, `${seed}: ${numbered} and ${skipped}`);
+  }
+});
+
+Deno.test("A path is narrow that is full and carries less than 1 Mbit/s, not one that only loses", () => {
+  const signs = { bps: 600_000, ackedBps: 400_000, lossFraction: 0.01 };
+  for (const limitedBy of ["delay", "loss", "remb", "demand"] as const) {
+    assert.ok(isNarrow({ ...signs, limitedBy }), limitedBy);
+    assert.ok(!isNarrow({ ...signs, bps: 1_200_000, limitedBy }), limitedBy);
+    assert.ok(!isNarrow({ ...signs, ackedBps: 1_200_000, limitedBy }), limitedBy);
+  }
+  assert.equal(burstRate({ ...signs, limitedBy: "none" }), 600_000);
+  for (const limitedBy of ["none", "start", "tcp"] as const) {
+    assert.ok(!isNarrow({ ...signs, limitedBy }), limitedBy);
   }
 });

@@ -133,6 +133,18 @@ Deno.test("SendAllocation leaves room for sound in what a first burst has shown"
   }
 });
 
+Deno.test("SendAllocation says what sound takes of the estimate, which is nothing without numbers", () => {
+  for (const [extensions, bps] of [[NUMBERED, 60_000], [[], 0]] as const) {
+    const { allocation, add } = world();
+    add("video", new Track(100_000, 400_000));
+    add("mic", new Track(60_000), "audio", EVERYTHING, extensions);
+    allocation.share(new FakeEstimate(), 0);
+    assert.equal(allocation.soundBps, bps);
+    allocation.remove("video" as DownTrackId);
+    assert.equal(allocation.soundBps, 0, "no video is to leave it room");
+  }
+});
+
 Deno.test("SendAllocation leaves room for sound in what later bursts show while the start is all that is known", () => {
   const { allocation, add } = world();
   const video = add("video", new Track(100_000, 400_000));

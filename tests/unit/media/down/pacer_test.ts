@@ -94,10 +94,10 @@ class World {
 }
 
 /** A pacer whose turns are noted. */
-function paced(bps: number) {
+function paced(bps: number, isNarrow = false) {
   const wakes: number[] = [];
   const pacer = new Pacer((at) => void wakes.push(at));
-  pacer.setRate(bps);
+  pacer.setRate(bps, isNarrow);
   return { pacer, wakes };
 }
 
@@ -146,10 +146,10 @@ Deno.test("Pacer lets everything leave at once where it has no rate, or the path
   }
 });
 
-for (const [bps, mostMs] of [[1_000_000, 100], [50_000, 400]] as const) {
-  Deno.test(`Pacer holds nothing longer than ${mostMs} ms where a path carries ${bps / 1_000} kbit/s`, () => {
+for (const [isNarrow, mostMs] of [[false, 100], [true, 400]] as const) {
+  Deno.test(`Pacer holds nothing longer than ${mostMs} ms on a path that is ${isNarrow ? "" : "not known to be "}narrow`, () => {
     const world = new World();
-    const { pacer } = paced(bps);
+    const { pacer } = paced(50_000, isNarrow);
     const { sink } = world.subscribe(pacer);
     world.send(60, 1_000);
     run(pacer, 1_000, mostMs + 10);
@@ -161,7 +161,7 @@ for (const [bps, mostMs] of [[1_000_000, 100], [50_000, 400]] as const) {
 Deno.test("Pacer spreads a key frame for a slow path, also of a publisher that spreads it less", () => {
   for (const publisherMs of [0, 8]) {
     const world = new World();
-    const { pacer } = paced(400_000); // a packet in some 21 ms
+    const { pacer } = paced(400_000, true); // a packet in some 21 ms
     const { sink } = world.subscribe(pacer);
     for (let ms = 0; ms < 600; ms++) {
       const now = 1_000 + ms;
@@ -181,7 +181,7 @@ Deno.test("Pacer spreads a key frame for a slow path, also of a publisher that s
 
 Deno.test("Pacer lets through at once what a slow path carries all the time", () => {
   const world = new World();
-  const { pacer } = paced(400_000);
+  const { pacer } = paced(400_000, true);
   const { sink } = world.subscribe(pacer);
   const sent: number[] = [];
   for (let now = 1_000; now < 5_000; now += 66) {
@@ -190,6 +190,61 @@ Deno.test("Pacer lets through at once what a slow path carries all the time", ()
     if (now >= pacer.nextWakeAt()) pacer.tick(now);
   }
   assert.deepEqual(sink.at, sent);
+});
+
+/** Waits, ms, by second, of 25 frames a second that take so much of the rate, one a key frame. */
+function waitsBySecond(share: number, keyBytes: number): number[][] {
+  const { pacer } = paced(500_000, true);
+  const random = new SeededRandom(1);
+  const seconds: number[][] = Array.from({ length: 10 }, () => []);
+  const since: number[] = [];
+  const left = (sequence: number, now: number) => {
+    seconds[Math.floor(since[sequence]! / 1_000)]!.push(now - since[sequence]!);
+  };
+  for (let now = 0; now < 10_000; now += 5) {
+    let bytes = now % 40 === 0 ? 2_500 * share * (0.8 + random.below(401) / 1_000) : 0;
+    if (now === 2_000) bytes = Math.max(bytes, keyBytes);
+    for (; bytes > 0; bytes -= 1_100) {
+      const sequence = since.push(now) - 1;
+      const size = Math.ceil(Math.min(1_100, bytes));
+      if (pacer.holds(size, now)) pacer.hold({ release: left }, sequence, size, now);
+      else left(sequence, now);
+    }
+    if (now % 10 === 0) pacer.tick(now);
+  }
+  return seconds;
+}
+
+const mean = (waits: number[]) => waits.reduce((sum, ms) => sum + ms, 0) / waits.length;
+
+Deno.test("Pacer makes nothing wait that takes no more of a narrow path than what may be sent", () => {
+  for (const share of [0.88, 0.94, 1]) {
+    const waits = waitsBySecond(share, 0).flat();
+    assert.ok(mean(waits) < 20, `${share}: ${mean(waits)} ms`);
+  }
+});
+
+Deno.test("Pacer makes up for a key frame on a narrow path, however much of it videos take", () => {
+  for (const share of [0.88, 0.94, 1]) {
+    const seconds = waitsBySecond(share, 20_000);
+    assert.ok(Math.max(...seconds[2]!) > 200, "the key frame waits");
+    const later = seconds.slice(5).flat();
+    assert.ok(mean(later) < 20, `${share}: ${seconds.map(mean).map(Math.round)} ms`);
+  }
+});
+
+Deno.test("Pacer counts what left after waiting as what the path has to carry", () => {
+  const world = new World();
+  const { pacer } = paced(400_000, true);
+  const { sink } = world.subscribe(pacer);
+  world.send(8, 1_000);
+  const until = run(pacer, 1_000, 410);
+  const before = sink.packets.length;
+  world.send(8, until);
+  // 65 ms are three packets, of which the last that left is still on its way.
+  assert.ok(sink.packets.length - before < 3, `${sink.packets.length - before}`);
+  run(pacer, until, 410);
+  assert.equal(sink.packets.length, 16);
 });
 
 Deno.test("Pacer keeps the order of a stream: what follows a burst waits behind it", () => {
@@ -363,7 +418,10 @@ Deno.test("Pacer loses and turns round nothing in random bursts, rates and turns
     let now = 1_000;
     for (let i = 0; i < 200; i++) {
       now += random.below(40);
-      if (random.chance(0.1)) pacer.setRate(random.chance(0.3) ? Infinity : random.below(5e6));
+      if (random.chance(0.1)) {
+        const bps = random.chance(0.3) ? Infinity : random.below(5e6);
+        pacer.setRate(bps, random.chance(0.5));
+      }
       if (random.chance(0.7)) world.send(1 + random.below(random.chance(0.2) ? 60 : 4), now);
       if (now >= pacer.nextWakeAt()) pacer.tick(now);
     }
