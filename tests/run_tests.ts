@@ -76,10 +76,11 @@ const SCENARIOS = "tests/conformance";
 const TEST_FILE = "_test.ts";
 /**
  * End-to-end tests that run among those of `tests/wire`, beside one other at most: what they look at
- * is what a browser or a reader does within a time of its own, of which an outage has left little.
+ * is what a browser or a reader does within a time of its own, of which an outage has left little,
+ * or whether a picture stands still for a moment.
  * All of these wait for most of their time: two of them keep less than one core busy.
  */
-const IN_PAIRS = ["remb", "udp_outage", "data_readers"];
+const IN_PAIRS = ["no_retransmission", "remb", "udp_outage", "data_readers"];
 /**
  * End-to-end tests that run when nothing else does, one after the other: what they look at is how
  * much of a path is used, and a processor that has no time for it looks like a path that is full; or
