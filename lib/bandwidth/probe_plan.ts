@@ -3,7 +3,7 @@
  * in steps of whole layers, so probes are the only honest way up.
  *
  * Contract: at most one probe at a time, none above twice the estimate but the first ones and those
- * that follow one that was carried, none without somebody who wants more, and the longer in vain
+ * where nothing is lost, none without somebody who wants more, and the longer in vain
  * the rarer. Allocates a value a probe.
  *
  * @module

@@ -112,7 +112,8 @@ export class DataDelivery {
     this.messagesSent++;
     try {
       const kind = isRaw ? "raw" : data.kind;
-      endpoint.sendData(kind, bytes, now, data.from, writer !== undefined);
+      // Nobody is held for readers of bare payloads.
+      endpoint.sendData(kind, bytes, now, data.from, writer !== undefined && !isRaw);
       if (isReliable && !isRaw && writer !== undefined) {
         this.#flow.sent(writer, entry.data, endpoint, now);
       }

@@ -1,11 +1,11 @@
 /**
  * What becomes of messages for a reader that is slower than its writers.
  *
- * Reliable messages are never thrown away while the reader makes progress: its writers are slowed
- * down instead (see `data_flow.ts` in the engine), so that memory stays bounded and files arrive
- * whole. A reader below the threshold does not slow anybody down: it loses its oldest messages, so
- * that it soon sees the gap and what is new. Messages of lossy channels are dropped once they would
- * wait longer than their target latency.
+ * Reliable messages are never thrown away while the reader makes progress, if their writers can be
+ * held: these are slowed down instead (see `data_flow.ts` in the engine), so that memory stays
+ * bounded and files arrive whole. A reader below the threshold does not slow anybody down: it loses
+ * its oldest messages, so that it soon sees the gap and what is new. Messages of lossy channels are
+ * dropped once they would wait longer than their target latency.
  *
  * @module
  */
@@ -31,13 +31,14 @@ export const MAX_LOSSY_BUFFER_BYTES = 256 * 1024;
 export const BACKLOG_BYTES = 128 * 1024;
 /** Without one, writers wait only where messages would be lost otherwise. */
 const LAST_RESORT_BACKLOG_BYTES = 3 * 1024 * 1024;
-/**
- * Up to where messages are queued whose sender cannot be held: the rest of the buffer is for those
- * who can, who would lose messages otherwise without ever having been told to wait.
- */
-const MAX_UNHELD_BUFFER_BYTES = LAST_RESORT_BACKLOG_BYTES;
 /** From here on everybody waits who can, however little he wrote: soon messages are lost. */
 const SHARED_BUFFER_BYTES = (LAST_RESORT_BACKLOG_BYTES + MAX_RELIABLE_BUFFER_BYTES) / 2;
+/**
+ * Up to where messages are queued whose sender cannot be held: the rest of the buffer is for those
+ * who can, who would lose messages otherwise without ever having been told to wait. It is more than
+ * writers fill who are held from the backlog's limit on, and what others may have besides.
+ */
+const MAX_UNHELD_BUFFER_BYTES = SHARED_BUFFER_BYTES - 64 * 1024;
 /** What those who are not held may have waiting together is one part of that in so many. */
 const BACKLOG_SHARES = 8;
 /** Without a threshold: a reader below this, bit/s, may not slow a whole room down to its pace. */
