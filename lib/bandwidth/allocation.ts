@@ -6,9 +6,9 @@
  * video has its lowest layer before any has a higher one; then those of higher priority get what
  * they want before others get more, and among equals nobody gets a second step before everybody had
  * the first. Frame rate comes before size, and of a camera no larger picture is given at a frame
- * rate at which it jerks. Layers are taken away at once, or after a while where they are too much by
- * less than 15 %, and given only where 15 % of room is left, which has to be seen for a while; what
- * had to be taken back is given again only after a pause that doubles.
+ * rate at which it jerks. Layers are taken away at once, or after a while where less than 15 % are
+ * too much, and given only where 15 % of room is left, which has to be seen for a while; what had
+ * to be taken back is given again only after a pause that doubles.
  *
  * Pure: bits per second and monotonic milliseconds are arguments. Nothing allocates but joining and
  * leaving.
