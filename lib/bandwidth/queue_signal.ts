@@ -10,7 +10,7 @@ import type { AckedRate } from "./acked_rate.ts";
 import { ArrivalGroups } from "./arrival_groups.ts";
 import { FeedbackClock } from "./feedback_clock.ts";
 import { OveruseGrace } from "./overuse_grace.ts";
-import type { RateControl } from "./rate_control.ts";
+import { DEFAULT_RTT_MS, type RateControl } from "./rate_control.ts";
 import { StandingQueue } from "./standing_queue.ts";
 import { QUEUE, type QueueTrend, Trendline } from "./trendline.ts";
 
@@ -29,8 +29,6 @@ const BURST_MS = 250;
 const FRAMES_MS = 30;
 /** Below this each packet is a queue, and sound is what waits: it is answered at once. */
 const LEAST_BURST_BPS = 250_000;
-/** A round trip that is not known, ms. */
-const DEFAULT_RTT_MS = 200;
 
 /** The queue of one path. */
 export class QueueSignal {

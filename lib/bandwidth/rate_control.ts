@@ -31,7 +31,8 @@ const CARRIED = 0.9;
 /** Between two steps down: a round trip, within bounds, ms. */
 const MIN_GAP_MS = 10;
 const MAX_GAP_MS = 400;
-const DEFAULT_RTT_MS = 200;
+/** A round trip that is not known, ms. */
+export const DEFAULT_RTT_MS = 200;
 /** Weight of the old mean where the queue grew, and how many deviations are near it. */
 const SMOOTHING = 0.95;
 const DEVIATIONS = 3;

@@ -44,6 +44,7 @@ import { mustIgnoreNative, openNativePeer } from "../support/wire/datagram_peers
 import { RelaySide, SECTION, TRACK } from "../support/media/relay_world.ts";
 import { redundantPayload } from "../support/media/redundant_payload.ts";
 import { rtpPacket, writtenPacket } from "../support/media/rtp_packets.ts";
+import { growthPerStep, STRETCH } from "../support/process/heap_growth.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 import {
   LIBCRYPTO,
@@ -56,8 +57,6 @@ import { descriptorOf, packetWith } from "../support/media/svc_world.ts";
 const DOWN_TRACKS = 10;
 const FORWARDED = 1_000_000;
 const MAX_BYTES = 4;
-/** Received packets per stretch. */
-const STRETCH = 2_000;
 
 class NullSink implements PacketSink {
   sent = 0;
@@ -73,21 +72,6 @@ class NullSink implements PacketSink {
     this.#transport = (this.#transport + 1) & 0xffff;
     return this.#transport;
   }
-}
-
-/**
- * Runs `step(i)` in stretches and returns the median heap growth per step, in bytes: what each
- * packet allocates is in every stretch, while compiling the code falls on a few.
- */
-function growthPerStep(steps: number, step: (i: number) => void): number {
-  const growths: number[] = [];
-  for (let done = 0; done < steps; done += STRETCH) {
-    const before = Deno.memoryUsage().heapUsed;
-    for (let i = done; i < done + STRETCH; i++) step(i);
-    const growth = Deno.memoryUsage().heapUsed - before;
-    if (growth >= 0) growths.push(growth / STRETCH); // negative: a collection ran in between
-  }
-  return growths.sort((a, b) => a - b)[Math.floor(growths.length / 2)]!;
 }
 
 /** Measurements of what the system has a part in, before its noise is taken for an allocation. */

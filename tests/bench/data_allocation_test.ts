@@ -7,24 +7,12 @@
 import assert from "node:assert/strict";
 import { OutgoingMessages, UNLIMITED } from "../../lib/transport/sctp/outgoing_messages.ts";
 import { StreamScheduler } from "../../lib/transport/sctp/stream_scheduler.ts";
+import { growthPerStep, STRETCH } from "../support/process/heap_growth.ts";
 
-const STRETCH = 2_000;
-const STRETCHES = 60;
+const STEPS = 60 * STRETCH;
 const MAX_BYTES = 4;
 /** Where senders come and go with each message: the table of them is made anew now and then. */
 const MAX_BYTES_IN_TURNS = 16;
-
-/** Median heap growth of a step, bytes. */
-function growth(step: () => void): number {
-  const growths: number[] = [];
-  for (let stretch = 0; stretch < STRETCHES; stretch++) {
-    const before = Deno.memoryUsage().heapUsed;
-    for (let i = 0; i < STRETCH; i++) step();
-    const growth = Deno.memoryUsage().heapUsed - before;
-    if (growth >= 0) growths.push(growth / STRETCH); // negative: a collection ran in between
-  }
-  return growths.sort((a, b) => a - b)[growths.length >> 1]!;
-}
 
 /** A scheduler whose messages go whole. */
 function sending() {
@@ -49,11 +37,11 @@ function sending() {
 
 Deno.test("StreamScheduler queues and gives messages with under 4 heap bytes each", () => {
   const world = sending();
-  const median = growth(() => {
+  const median = growthPerStep(STEPS, () => {
     world.push(1);
     world.send();
   });
-  assert.equal(world.left, STRETCH * STRETCHES);
+  assert.equal(world.left, STEPS);
   assert.ok(median < MAX_BYTES, `${median} bytes for each message`);
 });
 
@@ -61,7 +49,7 @@ Deno.test("StreamScheduler gives senders turns with under 16 heap bytes for each
   const world = sending();
   for (let i = 0; i < 200; i++) world.push(0);
   let sender = 0;
-  const median = growth(() => {
+  const median = growthPerStep(STEPS, () => {
     world.push(sender = (sender + 1) % 5);
     world.send();
   });

@@ -53,6 +53,17 @@ for (const isAudioUncounted of [false, true]) {
   });
 }
 
+/** A call with large key frames over so narrow a path, once it has settled, for `ms`. */
+function keyFramesOver(kbps: number, isAudioUncounted: boolean, isPaced: boolean, ms: number) {
+  const options = { audio: true, temporal: true, keyTimes: 8, isAudioUncounted, isPaced };
+  const world = new BottleneckWorld(options);
+  world.link.rateBps = kbps * 1_000;
+  world.run(6_000);
+  world.begin();
+  world.run(ms);
+  return world;
+}
+
 /** What a jitter buffer of sound that is used to a calm path bears without making anything up, ms. */
 const BORNE_MS = 150;
 
@@ -64,12 +75,7 @@ for (const isAudioUncounted of [false, true]) {
         isPaced ? "as by a browser" : "at once"
       }`;
       Deno.test(`audio first (${numbers}): at ${kbps} kbit/s it does not wait behind the ${frame}`, () => {
-        const options = { audio: true, temporal: true, keyTimes: 8, isAudioUncounted, isPaced };
-        const world = new BottleneckWorld(options);
-        world.link.rateBps = kbps * 1_000;
-        world.run(6_000);
-        world.begin();
-        world.run(20_000);
+        const world = keyFramesOver(kbps, isAudioUncounted, isPaced, 20_000);
         assert.ok(world.spatial.includes(1), "there is one");
         assert.ok(world.latestMs < BORNE_MS, `${world.latestMs} ms`);
         assert.ok(missed(world) < 0.01, `${missed(world)} of the sound missing`);
@@ -84,12 +90,7 @@ for (const isAudioUncounted of [false, true]) {
     for (const kbps of [260, 460, 500, 660]) {
       const frame = isPaced ? "as by a browser" : "at once";
       Deno.test(`audio first (${numbers}): at ${kbps} kbit/s no picture waits for long in the server, sent ${frame}`, () => {
-        const options = { audio: true, temporal: true, keyTimes: 8, isAudioUncounted, isPaced };
-        const world = new BottleneckWorld(options);
-        world.link.rateBps = kbps * 1_000;
-        world.run(6_000);
-        world.begin();
-        world.run(25_000);
+        const world = keyFramesOver(kbps, isAudioUncounted, isPaced, 25_000);
         const { meanMs, worstMs } = world.videoWait;
         assert.ok(meanMs < 45, `${meanMs} ms in the mean`);
         assert.ok(worstMs < 400, `${worstMs} ms at worst`);

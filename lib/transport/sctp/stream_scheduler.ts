@@ -150,7 +150,9 @@ export class StreamScheduler {
   /** The message that has begun is all cut, or given up. */
   finish(): void {
     const stream = this.#current!;
-    this.#shift(stream);
+    const slot = stream.head;
+    this.#unlink(stream, slot);
+    this.#leaves(stream, slot);
     this.#begun = false;
     this.#enter(stream);
   }
@@ -263,15 +265,16 @@ export class StreamScheduler {
     stream.readyBytes += this.#messages.costOf(slot);
   }
 
-  #shift(stream: OutgoingStream): void {
+  /** Takes a message out of the line, in which it stands behind `before`, or first. */
+  #unlink(stream: OutgoingStream, slot: number, before = NO_SLOT): void {
     const messages = this.#messages;
-    const slot = stream.head;
-    stream.head = messages.nextOf(slot);
-    if (stream.head === NO_SLOT) stream.tail = NO_SLOT;
+    const next = messages.nextOf(slot);
+    if (before === NO_SLOT) stream.head = next;
+    else messages.setNext(before, next);
+    if (stream.tail === slot) stream.tail = before;
     messages.setNext(slot, NO_SLOT);
     stream.readyBytes -= messages.costOf(slot);
     if (stream.lanes !== undefined) this.#refill(stream, stream.lanes);
-    this.#leaves(stream, slot);
   }
 
   #refill(stream: OutgoingStream, lanes: SenderLanes): void {
@@ -330,18 +333,11 @@ export class StreamScheduler {
       slot = messages.nextOf(slot);
     }
     if (slot === NO_SLOT) return false;
-    if (before === NO_SLOT) {
-      if (stream.inLine) this.#leave(stream);
-      this.#drop(stream);
-      this.#enter(stream);
-      return true;
-    }
-    messages.setNext(before, messages.nextOf(slot));
-    messages.setNext(slot, NO_SLOT);
-    if (stream.tail === slot) stream.tail = before;
-    stream.readyBytes -= messages.costOf(slot);
-    if (stream.lanes !== undefined) this.#refill(stream, stream.lanes);
+    // By the first one the stream stands where it does.
+    if (before === NO_SLOT && stream.inLine) this.#leave(stream);
+    this.#unlink(stream, slot, before);
     this.#discard(stream, slot);
+    this.#enter(stream);
     return true;
   }
 
@@ -365,7 +361,7 @@ export class StreamScheduler {
 
   #drop(stream: OutgoingStream): void {
     const slot = stream.head;
-    this.#shift(stream);
-    this.#messages.remove(slot);
+    this.#unlink(stream, slot);
+    this.#discard(stream, slot);
   }
 }
