@@ -352,7 +352,8 @@ export class PeerTransport implements PathOwner {
     nowUs: number,
   ): void {
     if (kind === "dtls") return this.#receiveDtls(bytes, length, now, nowUs);
-    if (this.#receiveMedia(kind, bytes, length, now, nowUs)) this.#ice.mediaCame(path, now);
+    if (!this.#receiveMedia(kind, bytes, length, now, nowUs)) return;
+    this.#ice.mediaCame(path, now, this.#srtp?.isNewest ?? false);
   }
 
   /** @returns Whether it was sealed with the client's keys, and new. */

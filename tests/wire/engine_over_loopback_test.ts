@@ -316,6 +316,24 @@ roomTest("MediaEngine follows publisher and subscriber to another port", async (
   await room.until("the packet from the new port", () => to.client.rtpOf(5000).length === 3);
 });
 
+roomTest(
+  "MediaEngine follows a client to another port that nominates nothing there",
+  async (room) => {
+    const from = await publisher(room);
+    const to = await room.connect();
+    room.subscribe(to, AUDIO, "audio", 5000);
+    await from.client.sendRtp(from.audio.packet());
+    await room.until("the packet before", () => to.client.rtpOf(5000).length === 1);
+    await to.client.changePort();
+    await to.client.check({ useCandidate: false });
+    await room.until("a packet at the new port", () => {
+      to.client.sendRtcp(Uint8Array.of(0x80, 201, 0, 1, 0, 0, 0, 1));
+      from.client.sendRtp(from.audio.packet());
+      return to.client.rtpOf(5000).length > 1;
+    });
+  },
+);
+
 roomTest("MediaEngine carries everything over ICE-TCP", async (room) => {
   const from = await publisher(room, "tcp");
   const to = await room.connect({ protocol: "tcp" });

@@ -28,6 +28,7 @@ import type { IceDirectory, ProvenRequest, StunOrigin } from "./ice_directory.ts
 import { type Generation, IceGenerations } from "./ice_generations.ts";
 import { IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
+import { SILENT_MS } from "./moved_clients.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
 import { PathChecks } from "./path_checks.ts";
 
@@ -40,6 +41,16 @@ export const MAX_PATHS = 16;
  * (libwebrtc, `p2p/base/p2p_constants.cc`).
  */
 const SELECTED_SILENT_MS = 3_000;
+/**
+ * Whose media came by a path within this is there, ms. Who sends nothing but reports of video sends
+ * one in a second at least.
+ */
+const TALKING_MS = 1_000;
+/**
+ * A nomination waits so long for its proof before media from elsewhere says more, ms: as long as
+ * three checks and their answers take.
+ */
+const PROOF_MS = 1_000;
 /**
  * Requests that must nominate a worse path, with none for the selected one between, to move there.
  */
@@ -190,10 +201,14 @@ export class IceLiteAgent implements PathValidator {
     this.#updateMedia(now);
   }
 
-  /** Authenticated media, which nobody can say again, came by `path`: the client is alive. */
-  mediaCame(path: NetworkPath, now: number): void {
+  /**
+   * Authenticated media, which nobody can say again, came by `path`: the client is alive.
+   *
+   * @param isNewest Whether nothing came before that its sender sent later.
+   */
+  mediaCame(path: NetworkPath, now: number, isNewest: boolean): void {
     const selected = this.#selected;
-    if (selected?.path !== path) return;
+    if (selected?.path !== path) return this.#mediaCameBeside(path, now, isNewest);
     selected.heardAt = now;
     if (this.#media === path) selected.mediaAt = now;
     if (this.#silence.isSilent) this.#heard(now);
@@ -216,11 +231,7 @@ export class IceLiteAgent implements PathValidator {
     record.username = from.username;
     record.priority = from.priority;
     record.generation = from.generation;
-    // Where the client says that it wants to be goes before where it seems to be.
-    const wanted = this.#wanted;
-    const isNominated = wanted !== undefined && wanted.record.claims > 0 &&
-      now - wanted.record.heardAt < SELECTED_SILENT_MS;
-    if (!isNominated) this.#wanted = new WantedPath(record, now);
+    this.#seemsAt(record, now);
     this.#checks.send(record, now);
     this.#listener.onTimed(this.nextWakeAt());
   }
@@ -389,6 +400,43 @@ export class IceLiteAgent implements PathValidator {
   }
 
   /**
+   * Media came by a path that is not the selected one. A client sends where it is: if the selected
+   * path has fallen silent, it has moved, though its checks say so much later (libwebrtc's, every
+   * 2.5 s) or never (those by which pion and Firefox keep consent nominate nothing). What is not
+   * the newest of its sender may have waited in a queue of where the client was.
+   */
+  #mediaCameBeside(path: NetworkPath, now: number, isNewest: boolean): void {
+    const selected = this.#selected;
+    const record = this.#paths.of(path);
+    if (selected === undefined || record === undefined) return;
+    record.heardAt = now;
+    // Requests do not count: they can be late, or said again.
+    const shownAt = Math.max(selected.provenAt, selected.mediaAt);
+    if (!isNewest || now - shownAt < SILENT_MS || record.generation < selected.generation) return;
+    if (this.#isProven(record, now)) {
+      if (this.#isClaimedElsewhere(record, now)) return;
+      this.#follow(record, now);
+    } else {
+      if (this.#wanted?.record === record) return;
+      this.#seemsAt(record, now);
+      this.#checks.requested(record, now, false);
+    }
+    this.#listener.onTimed(this.nextWakeAt());
+  }
+
+  /** Where the client says that it wants to be goes before where it seems to be. */
+  #seemsAt(record: PathRecord, now: number): void {
+    if (!this.#isClaimedElsewhere(record, now)) this.#wanted = new WantedPath(record, now);
+  }
+
+  /** Whether it has nominated another path just now, which waits for its proof. */
+  #isClaimedElsewhere(record: PathRecord, now: number): boolean {
+    const wanted = this.#wanted;
+    return wanted !== undefined && wanted.record !== record && wanted.record.claims > 0 &&
+      now - wanted.since < PROOF_MS;
+  }
+
+  /**
    * Follows the client's nomination. A better path is taken at once (aggressive nomination, where
    * the highest priority wins: RFC 5245 §8.1.1.2, still Firefox's way), a later generation, too. A
    * worse one is taken when the selected path fell silent or the client insists with a second
@@ -398,6 +446,7 @@ export class IceLiteAgent implements PathValidator {
    */
   #nominate(record: PathRecord, tag: number, now: number): void {
     const selected = this.#selected;
+    if (selected !== undefined && isLate(record, selected, now)) return;
     if (record.claims === 0) record.claimedAt = now;
     const isOfItsKind = record.path.protocol === selected?.path.protocol;
     const isLater = isOfItsKind || now - record.claimedAt >= CLAIM_SPACING_MS;
@@ -432,6 +481,7 @@ export class IceLiteAgent implements PathValidator {
 
   #select(record: PathRecord, now: number): void {
     const isOther = record !== this.#selected;
+    if (isOther && this.#selected !== undefined) this.#selected.leftAt = now;
     this.#selected = record;
     this.#updateMedia(now);
     if (isOther) this.#listener.onPathSelected(record.path);
@@ -489,4 +539,13 @@ export class IceLiteAgent implements PathValidator {
     }
     return this.#paths.add(path, address, now);
   }
+}
+
+/**
+ * Whether a nomination of `record` may have left before the client did: checks wait in the queues
+ * of a network as well, and what comes by the selected path says that it is there now.
+ */
+function isLate(record: PathRecord, selected: PathRecord, now: number): boolean {
+  return record !== selected && record.generation <= selected.generation &&
+    now - record.leftAt < SELECTED_SILENT_MS && now - selected.mediaAt < TALKING_MS;
 }

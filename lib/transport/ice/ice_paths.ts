@@ -24,6 +24,8 @@ export interface PathRecord extends PathProof {
   claimTag: number;
   /** When the first of them came. */
   claimedAt: number;
+  /** When another one was selected in its place, monotonic ms; -Infinity if never. */
+  leftAt: number;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface PathRecord extends PathProof {
  */
 const REPEAT_AFTER_MS: readonly number[] = [100, 300];
 
-/** A path that the client nominated, and that is not proven yet. */
+/** A path that the client nominated, or sends by, and that is not proven yet. */
 export class WantedPath {
   #repeats = 0;
 
@@ -83,6 +85,7 @@ export class IcePaths {
       claims: 0,
       claimTag: 0,
       claimedAt: 0,
+      leftAt: -Infinity,
     };
     this.#records = [...this.#records, record];
     return record;

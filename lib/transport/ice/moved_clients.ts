@@ -17,7 +17,7 @@ import type { RemoteAddress } from "../datagrams/datagrams.ts";
 import { SourceAllowance } from "../datagrams/source_allowance.ts";
 
 /** Who sends several times a second is silent after this long, ms. */
-const SILENT_MS = 100;
+export const SILENT_MS = 100;
 /** Who has been silent for longer has gone, or comes back by a check of its own, ms. */
 const GONE_MS = 15_000;
 /** Packets of one network that are looked at; of an office all may have moved. */

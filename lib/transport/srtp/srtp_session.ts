@@ -62,6 +62,8 @@ export class SrtpSession {
   readonly packet: RtpView = new RtpView();
   /** While it is tried whose a packet is: what it is not is nothing to be counted. */
   isTrying = false;
+  /** Whether nothing was opened before the last packet that its sender had sealed later. */
+  isNewest = false;
   readonly #sealer: SrtpCipher;
   readonly #opener: SrtpCipher;
   readonly #drops: DropSink<TransportDrop>;
@@ -255,6 +257,7 @@ export class SrtpSession {
       sources.set(ssrc, source);
     }
     source.heardAt = ++this.#heard;
+    this.isNewest = index > source.window.highest;
     source.window.accept(index);
   }
 

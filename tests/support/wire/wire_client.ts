@@ -247,12 +247,17 @@ export class WireClient {
     return this.check();
   }
 
-  /** The same client from another port, as after a change of network. */
-  async migrate(): Promise<void> {
+  /** From now on everything comes from another port, as where a NAT has forgotten the client. */
+  async changePort(): Promise<void> {
     const old = this.#socket;
     this.#socket = await openWireSocket(this.#options.server);
     this.#listen();
     old.close();
+  }
+
+  /** The same client from another port, as after a change of network. */
+  async migrate(): Promise<void> {
+    await this.changePort();
     // The engine follows a nomination once the old path is silent or the client insists.
     await this.check();
     await this.check();

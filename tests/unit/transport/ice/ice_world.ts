@@ -15,6 +15,7 @@ import {
 } from "../../../../lib/transport/datagrams/datagrams.ts";
 import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
 import { IceLiteAgent } from "../../../../lib/transport/ice/ice_lite.ts";
+import type { NetworkPath } from "../../../../lib/transport/ice/network_path.ts";
 import { UdpMux } from "../../../../lib/transport/ice/udp_mux.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
@@ -147,18 +148,22 @@ export class IceWorld {
     return this.platform.clock.now();
   }
 
+  /** Media came by a path of the agent's; whether it is the client's is for who overrides this. */
+  protected mediaCame(_agent: IceLiteAgent, _path: NetworkPath): void {}
+
   /** An agent with `name` as its ufrag. */
   agent(name: string) {
     const local = credentials(name);
     const events: string[] = [];
     const received: string[] = [];
     const roundTrips: number[] = [];
-    const agent = new IceLiteAgent({
+    const agent: IceLiteAgent = new IceLiteAgent({
       directory: this.directory,
       local,
       owner: {
         receive: (kind, bytes, length, path) => {
           received.push(`${kind} ${bytes[length - 1]} ${path.remote.hostname}:${path.remote.port}`);
+          if (kind !== "dtls") this.mediaCame(agent, path);
         },
       },
       listener: {

@@ -265,6 +265,30 @@ for (const each of CASES) {
     for (const session of [mine, theirs, alone, theirAlone]) session.close();
   });
 
+  Deno.test(`SrtpSession says what is the newest of its sender, ${each.title}`, () => {
+    const { sender, receiver } = each.pair();
+    const isNewest = (seq: number, ssrc: number) => {
+      assert.ok(pass(sender, receiver, seq, ssrc) > 0);
+      return receiver.isNewest;
+    };
+    assert.deepEqual([65_534, 1, 65_535, 0, 2].map((seq) => isNewest(seq, 1)), [
+      ...[true, true, false, false, true],
+    ]);
+    assert.equal(isNewest(7, 2), true, "another sender");
+    const reports = [1, 2].map(() => {
+      const bytes = new Uint8Array(64);
+      bytes.set([0x80, 201, 0, 1, 9, 9, 9, 9]);
+      return { bytes, length: sender.protectRtcp(bytes, 8) };
+    });
+    for (const [at, wanted] of [[1, true], [0, false]] as const) {
+      const { bytes, length } = reports[at]!;
+      assert.equal(receiver.unprotectRtcp(bytes, length), 8);
+      assert.equal(receiver.isNewest, wanted);
+    }
+    sender.close();
+    receiver.close();
+  });
+
   Deno.test(`SrtpSession counts what comes after close() as dropped, ${each.title}`, () => {
     const { sender, receiver, drops } = each.pair();
     const { bytes, length } = rtp(1);
