@@ -26,7 +26,7 @@ import {
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, ProvenRequest, StunOrigin } from "./ice_directory.ts";
 import { type Generation, IceGenerations } from "./ice_generations.ts";
-import { IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
+import { DoubtedPath, IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
 import { SILENT_MS } from "./moved_clients.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
@@ -114,6 +114,7 @@ export class IceLiteAgent implements PathValidator {
   /** The selected path while it is proven. */
   #media: NetworkPath | undefined;
   #wanted: WantedPath | undefined;
+  #doubted: DoubtedPath | undefined;
   readonly #checks: PathChecks;
   readonly #silence: IceSilence;
   /** Whether somebody may have sent on the selected path since it was last proven. */
@@ -297,6 +298,7 @@ export class IceLiteAgent implements PathValidator {
     if (lostSelected) this.#selectFreshest(now);
     // A check may be lost.
     if (this.#wanted?.isDue(now)) this.#checks.send(this.#wanted.record, now);
+    if (this.#doubted !== undefined) this.#goOnDoubting(this.#doubted, now);
     const hadMedia = this.#media !== undefined;
     this.#updateMedia(now);
     if (this.#media !== undefined) return this.#renew(this.#selected!, now);
@@ -314,6 +316,7 @@ export class IceLiteAgent implements PathValidator {
       const selected = this.#selected!;
       at = Math.min(at, this.#checks.endsAt(selected), this.#checks.renewsAt(selected));
     }
+    at = Math.min(at, this.#doubted?.dueAt ?? Infinity);
     return Math.min(at, this.#wanted?.repeatsAt ?? Infinity);
   }
 
@@ -373,6 +376,7 @@ export class IceLiteAgent implements PathValidator {
       this.#generations.used(generation);
       this.#nominate(record, message.transactionTag, now);
     } else if (this.#selected === undefined) this.#select(record, now);
+    this.#doubtSelected(record, now);
   }
 
   #heard(now: number): void {
@@ -394,7 +398,7 @@ export class IceLiteAgent implements PathValidator {
     else if (selected !== undefined && !this.#isProven(selected, now)) {
       // What nobody answers any more gives way to what somebody does.
       if (selected.provenAt > -Infinity) this.#select(record, now);
-    }
+    } else this.#doubtSelected(record, now);
     this.#updateMedia(now);
     this.#listener.onTimed(this.nextWakeAt());
   }
@@ -422,6 +426,30 @@ export class IceLiteAgent implements PathValidator {
       this.#checks.requested(record, now, false);
     }
     this.#listener.onTimed(this.nextWakeAt());
+  }
+
+  /**
+   * The client asks, or answers, at `record`. Who sends data alone says no more than that when it
+   * has moved, so the selected path is asked whether it is still there.
+   */
+  #doubtSelected(record: PathRecord, now: number): void {
+    const selected = this.#selected;
+    if (selected === undefined || record === selected || this.#doubted !== undefined) return;
+    const isElsewhere = selected.path.protocol === "udp" && this.#checks.areAnswered &&
+      this.#isProven(record, now) && record.generation >= selected.generation;
+    if (isElsewhere) this.#doubted = new DoubtedPath(selected, record, now);
+  }
+
+  #goOnDoubting(doubted: DoubtedPath, now: number): void {
+    const { selected, other, since, dueAt } = doubted;
+    const isOver = selected !== this.#selected || selected.heardAt > since;
+    if (isOver || !this.#isProven(other, now)) this.#doubted = undefined;
+    else if (now < dueAt) return;
+    else if (doubted.next() === "ask") this.#checks.send(selected, now);
+    else {
+      this.#doubted = undefined;
+      if (!this.#isClaimedElsewhere(other, now)) this.#follow(other, now);
+    }
   }
 
   /** Where the client says that it wants to be goes before where it seems to be. */
@@ -524,6 +552,7 @@ export class IceLiteAgent implements PathValidator {
     this.#paths.remove(record);
     this.#checks.forget(record);
     if (this.#wanted?.record === record) this.#wanted = undefined;
+    if (this.#doubted?.other === record) this.#doubted = undefined;
   }
 
   /** Makes `path` ours; the stalest other path goes if there are too many. */

@@ -52,6 +52,35 @@ export class WantedPath {
   }
 }
 
+/** When a path in doubt is asked, ms after that began, and when nothing of it means that it is dead. */
+const ASK_AFTER_MS: readonly number[] = [0, 500, 1_000, 1_500];
+/** As long as libwebrtc takes to call a connection silent (`p2p/base/p2p_constants.cc`). */
+const DEAD_AFTER_MS = 2_500;
+
+/**
+ * The selected path of a client that asks from another one, which is proven: is it still there?
+ * Clients keep several paths alive, so that alone says nothing.
+ */
+export class DoubtedPath {
+  #asked = 0;
+
+  constructor(
+    readonly selected: PathRecord,
+    readonly other: PathRecord,
+    readonly since: number,
+  ) {}
+
+  /** When to go on, monotonic ms. */
+  get dueAt(): number {
+    return this.since + (ASK_AFTER_MS[this.#asked] ?? DEAD_AFTER_MS);
+  }
+
+  /** What is due then, once each time. */
+  next(): "ask" | "leave" {
+    return this.#asked++ < ASK_AFTER_MS.length ? "ask" : "leave";
+  }
+}
+
 /**
  * An agent's paths in the order in which they came. A removed one has no owner any more. Paths are
  * few, so looking one up walks them all.

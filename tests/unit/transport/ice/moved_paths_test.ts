@@ -5,6 +5,8 @@
  * @module
  */
 import assert from "node:assert/strict";
+import type { Buffer } from "node:buffer";
+import type { RemoteAddress } from "../../../../lib/transport/datagrams/datagrams.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { SILENT_MS } from "../../../../lib/transport/ice/moved_clients.ts";
 import {
@@ -16,7 +18,7 @@ import {
   PING_MS,
   VICTIM,
 } from "./client_world.ts";
-import { check, credentials, packets, udp } from "./ice_world.ts";
+import { answer, check, credentials, packets, udp } from "./ice_world.ts";
 
 Deno.test("IceLiteAgent follows media from an unknown address once the client answers there", () => {
   const world = homeWorld();
@@ -289,4 +291,55 @@ Deno.test("IceLiteAgent follows within a second who sends and answers somewhere,
     longest = Math.max(longest, ms);
   }
   assert.ok(longest <= 1_000 + AT_ONCE_MS, `after ${longest} ms`);
+});
+
+/** The client asks from `remote` and answers there, every 2 s, and sends no media. */
+function keepAlive(world: ClientWorld, remote: RemoteAddress, ms: number, isOver = () => false) {
+  for (let at = 0; at < ms; at += 50) {
+    if (at % 2_000 === 0) world.ping(remote);
+    world.answerAt(remote);
+    if (isOver()) return at;
+    world.advance(world.ours.agent, 50);
+  }
+  return ms;
+}
+
+Deno.test("IceLiteAgent follows a client that sends no media, and whose checks nominate nothing, when its old path is dead", () => {
+  for (let seed = 0; seed < 50; seed++) {
+    const world = homeWorld();
+    keepAlive(world, HOME, 20_000 + 97 * seed);
+    const ms = keepAlive(world, MOBILE, 40_000, () => world.media === MOBILE.port);
+    assert.ok(ms <= 3_000, `after ${ms} ms`);
+    keepAlive(world, MOBILE, 60_000);
+    assert.equal(world.ours.events.length, 2);
+  }
+});
+
+Deno.test("IceLiteAgent stays where a client answers that keeps other paths alive", () => {
+  for (const answersAfterMs of [0, 400, 1_500]) {
+    const world = homeWorld();
+    const { agent } = world.ours;
+    const waiting: { readonly at: number; readonly id: Buffer }[] = [];
+    for (let at = 0; at < 120_000; at += 50) {
+      if (at % 2_500 === 0) world.ping(MOBILE);
+      world.answerAt(MOBILE);
+      for (const { transactionId } of world.checksTo(HOME)) {
+        waiting.push({ at: world.now + answersAfterMs, id: transactionId });
+      }
+      while (waiting.length > 0 && waiting[0]!.at <= world.now) {
+        world.datagrams.arrive(answer(waiting.shift()!.id, CLIENT), HOME);
+      }
+      world.advance(agent, 50);
+    }
+    assert.deepEqual(world.ours.events, ["selected udp 198.51.100.7:50001"]);
+  }
+});
+
+Deno.test("IceLiteAgent leaves no path, however silent, for one that nobody answers by", () => {
+  const world = homeWorld();
+  for (let at = 0; at < 20_000; at += 500) {
+    world.ping(VICTIM);
+    world.advance(world.ours.agent, 500);
+    assert.equal(world.media, HOME.port);
+  }
 });
