@@ -21,20 +21,35 @@ const ECHO = `
     console.log(count, sum);
   }
 `;
-/** Sends datagrams, then a million bytes; says how many came back, how soon the first, and a sum. */
+/**
+ * Sends datagrams with their numbers, then a million bytes; says how many came back, how soon the
+ * first, and a sum. No more are on their way than a socket's buffer holds while its reader has no
+ * processor, and who answers late is waited for.
+ */
 const ASK = `
   const [hostname, port] = [Deno.args[0], ${PORT}];
   const socket = Deno.listenDatagram({ hostname: "0.0.0.0", port: 0, transport: "udp" });
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   const began = performance.now();
-  let first = 0, answers = 0;
+  let first = 0, answers = 0, highest = -1;
   (async () => {
-    for await (const _ of socket) if (++answers === 1) first = performance.now() - began;
+    for await (const [bytes] of socket) {
+      if (++answers === 1) first = performance.now() - began;
+      highest = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
+    }
   })().catch(() => {});
+  const datagram = new DataView(new ArrayBuffer(200));
+  let patience = 2000;
   for (let i = 0; i < 1000; i++) {
-    await socket.send(new Uint8Array(200), { hostname, port, transport: "udp" });
-    if (i % 5 === 4) await new Promise((resolve) => setTimeout(resolve, 1));
+    datagram.setUint32(0, i);
+    await socket.send(new Uint8Array(datagram.buffer), { hostname, port, transport: "udp" });
+    if (i % 5 === 4) await pause(1);
+    while (i - highest > 100 && patience-- > 0) await pause(1);
   }
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  for (let before = -1; before < answers;) {
+    before = answers;
+    await pause(1000);
+  }
   if (Deno.args[1] === "datagrams") {
     console.log(JSON.stringify({ first, answers }));
     Deno.exit();
