@@ -52,9 +52,12 @@ export class WantedPath {
   }
 }
 
-/** When a path in doubt is asked, ms after that began, and when nothing of it means that it is dead. */
+/** When a path in doubt is asked, ms after that began. */
 const ASK_AFTER_MS: readonly number[] = [0, 500, 1_000, 1_500];
-/** As long as libwebrtc takes to call a connection silent (`p2p/base/p2p_constants.cc`). */
+/**
+ * And when it is dead if nothing came, ms: as long as libwebrtc takes to call a connection silent
+ * (`p2p/base/p2p_constants.cc`).
+ */
 const DEAD_AFTER_MS = 2_500;
 
 /**
