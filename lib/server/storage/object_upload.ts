@@ -7,7 +7,7 @@
  */
 import { randomId } from "../../base/ids.ts";
 import type { Cancel, Platform, Timers } from "../../base/platform.ts";
-import { GIVEN_UP, isTaken, type S3Client, S3Failure } from "./s3_client.ts";
+import { GIVEN_UP, isTaken, type ObjectFacts, type S3Client, S3Failure } from "./s3_client.ts";
 import { reasonOf } from "./storage_failure.ts";
 import type { UploadFacts, UploadSpool } from "./upload_spool.ts";
 import type { UploadSlots } from "./upload_slots.ts";
@@ -91,7 +91,7 @@ export class ObjectUpload {
   #work: Promise<void> = Promise.resolve();
   #hasFailed = false;
   #isNamed = false;
-  /** The object of that name is this one. */
+  /** The object of that name is this one, or what it was a while ago. */
   #isWritten = false;
   #isRefreshing = false;
   /** What passes is waited for no longer after the last that the bucket took, ms. */
@@ -164,13 +164,7 @@ export class ObjectUpload {
       const { numbers } = this.#spool;
       if (numbers.length === 0) await this.#abort();
       else if (this.#facts.uploadId === "" && numbers.length === 1) await this.#sendWhole();
-      else {
-        const { tags } = this.#facts;
-        const unsent = numbers.filter((number) => number > 1 && tags[number] === undefined);
-        for (const number of unsent) await this.#sendPart(number);
-        await this.#sendPart(1);
-        await this.#complete();
-      }
+      else await this.#sendRest();
     } catch (error) {
       this.#spool.leave();
       throw error;
@@ -188,7 +182,7 @@ export class ObjectUpload {
       const { key, type } = this.#facts;
       this.#facts.begins = true;
       await this.#note();
-      const id = await this.#again((client) => client.begin(key, type));
+      const id = await this.#again((client) => client.begin(key, { type, mark: this.#partsMark }));
       if (n > MOST_RIVALS || !await this.#hasRival(key, id)) {
         this.#facts.uploadId = id;
         break;
@@ -196,6 +190,7 @@ export class ObjectUpload {
       // Both may see each other, and give way: to names that none of them will meet again.
       await this.#again((client) => client.abort(key, id));
       this.#facts.key = beside(asked, randomId(this.#ports.platform.random, ""));
+      this.#isWritten = false;
     }
     this.#facts.begins = false;
     await this.#note();
@@ -208,6 +203,23 @@ export class ObjectUpload {
       return [];
     });
     return ids.some((other) => other !== id);
+  }
+
+  /**
+   * By which an object is known for this one, also after the answer was lost to the request that has
+   * written it, and to another process: it is not to come into the bucket twice.
+   */
+  get #mark(): string {
+    return this.#spool.name;
+  }
+
+  /** The same of an object of parts, which is all there will be. */
+  get #partsMark(): string {
+    return `${this.#mark}-parts`;
+  }
+
+  #isOwn(object: ObjectFacts): boolean {
+    return object.mark === this.#mark || object.mark === this.#partsMark;
   }
 
   /** Nothing of it was ever written. */
@@ -229,20 +241,43 @@ export class ObjectUpload {
   /** @returns Whether it is there; not if another server was faster. */
   async #put(): Promise<boolean> {
     const { key, type } = this.#facts;
+    const object = { type, mark: this.#mark };
     let isRepeated = false;
     return await this.#again(async (client) => {
       const bytes = await this.#spool.part(1);
       try {
-        await client.put(key, bytes, type, !this.#isWritten);
+        await client.put(key, bytes, object, !this.#isWritten);
       } catch (error) {
         const wasRepeated = isRepeated;
         isRepeated = true;
         if (!isTaken(error)) throw error;
         // The answer to a request that was carried out may have been lost.
-        if (!wasRepeated || await client.size(key) !== bytes.length) return false;
+        const there = await client.facts(key);
+        if (there === undefined) return false;
+        // What was written then may have changed.
+        if (this.#isOwn(there)) await client.put(key, bytes, object);
+        else if (!wasRepeated || there.mark !== "" || there.size !== bytes.length) return false;
       }
       return this.#isWritten = true;
     });
+  }
+
+  async #sendRest(): Promise<void> {
+    const { tags } = this.#facts;
+    const unsent = this.#spool.numbers.filter((number) => number > 1 && tags[number] === undefined);
+    try {
+      for (const number of unsent) await this.#sendPart(number);
+      await this.#sendPart(1);
+      await this.#complete();
+    } catch (error) {
+      // It may have been completed by another process, or by this one, which waited no longer then.
+      if (!isEnded(error) || !await this.#isCompleted()) throw error;
+    }
+  }
+
+  async #isCompleted(): Promise<boolean> {
+    const there = await this.#again((client) => client.facts(this.#facts.key));
+    return there?.mark === this.#partsMark;
   }
 
   async #sendPart(number: number): Promise<void> {
@@ -267,26 +302,31 @@ export class ObjectUpload {
     let isRepeated = false;
     await this.#again(async (client) => {
       try {
-        await client.complete(key, uploadId, all as string[]);
+        await client.complete(key, uploadId, all as string[], !this.#isWritten);
       } catch (error) {
-        // The answer to a request that was carried out may have been lost.
-        const isGone = isTaken(error) ||
-          error instanceof S3Failure && error.code === "NoSuchUpload";
-        const isDone = isGone && isRepeated && await client.size(key) !== undefined;
+        const wasRepeated = isRepeated;
         isRepeated = true;
-        if (!isDone) throw error;
+        if (!isTaken(error) && !isEnded(error)) throw error;
+        // The answer to a request that was carried out may have been lost.
+        const there = await client.facts(key);
+        if (there?.mark === this.#partsMark || wasRepeated && there?.mark === "") return;
+        // A playlist was read while it grew, when it was smaller than a part.
+        if (!isTaken(error) || there?.mark !== this.#mark) throw error;
+        await client.complete(key, uploadId, all as string[], false);
       }
     });
   }
 
-  /** No object is overwritten: a name that is taken gets a number. */
+  /** No object of others is overwritten: a name that is taken gets a number. */
   async #takeName(): Promise<void> {
     if (this.#isNamed) return;
     this.#isNamed = true;
     const asked = this.#facts.key;
     for (let n = 2; n <= MOST_NAMES; n++) {
       const { key } = this.#facts;
-      if (await this.#again((client) => client.size(key)) === undefined) break;
+      const there = await this.#again((client) => client.facts(key));
+      this.#isWritten = there !== undefined && this.#isOwn(there);
+      if (there === undefined || this.#isWritten) break;
       this.#facts.key = numbered(asked, n);
     }
     await this.#note();
@@ -328,6 +368,11 @@ export class ObjectUpload {
     const wanted = ms / 2 + random.uint32() % (ms / 2);
     await new Promise<void>((resolve) => void timers.after(wanted, resolve));
   }
+}
+
+/** Whether a request failed because there is no such upload of parts any more. */
+function isEnded(error: unknown): boolean {
+  return error instanceof S3Failure && error.code === "NoSuchUpload";
 }
 
 /** `a/b.webm` as `a/b-2.webm`. */

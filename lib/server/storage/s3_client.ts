@@ -25,6 +25,9 @@ const LISTED_TIMES = 2;
 
 const EMPTY: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
+/** What an upload is called in the metadata of its object. */
+const MARK_HEADER = "x-amz-meta-roomwire-upload";
+
 /** The code of what was waited for in vain. */
 export const GIVEN_UP = "GivenUp";
 
@@ -55,6 +58,16 @@ interface Call {
   readonly part?: { readonly from: number; readonly to: number; readonly tag: string };
   /** Refused if there is such an object (`If-None-Match`, RFC 9110 §13.1.2). */
   readonly isNew?: boolean;
+  /** See {@linkcode NewObject}. */
+  readonly mark?: string;
+}
+
+/** What is said of an object that is written. */
+export interface NewObject {
+  /** Media type. */
+  readonly type: string;
+  /** By which whoever has written it knows it again: {@linkcode ObjectFacts} has it. */
+  readonly mark: string;
 }
 
 /** What is needed besides a bucket. */
@@ -76,6 +89,8 @@ export interface ObjectFacts {
   readonly size: number;
   /** Another one if the bytes are others. */
   readonly tag: string;
+  /** What it was marked by; empty if by nothing, or by a service that keeps no metadata. */
+  readonly mark: string;
 }
 
 /** An object of a listing. */
@@ -98,19 +113,14 @@ export class S3Client {
   constructor(readonly target: UploadTarget, readonly ports: S3Ports) {}
 
   /**
-   * Bytes of an object; `undefined` if it is not there, or if nobody may look, which services say
-   * instead of telling that it is not.
+   * What is known of an object; `undefined` if it is not there, or if nobody may look, which
+   * services say instead of telling that it is not.
    */
-  async size(key: string): Promise<number | undefined> {
-    return (await this.facts(key))?.size;
-  }
-
-  /** The same with what tells it from another one under that key. */
   async facts(key: string): Promise<ObjectFacts | undefined> {
     try {
       const { headers } = await this.#send({ method: "HEAD", url: objectUrl(this.target, key) });
       const size = Number(headers.get("content-length") ?? 0);
-      return { size, tag: headers.get("etag") ?? "" };
+      return { size, tag: headers.get("etag") ?? "", mark: headers.get(MARK_HEADER) ?? "" };
     } catch (error) {
       // Without a body there is no name for what is wrong; the next request tells.
       if (error instanceof S3Failure && !error.isPassing) return undefined;
@@ -122,10 +132,11 @@ export class S3Client {
   async put(
     key: string,
     body: Uint8Array<ArrayBuffer>,
-    type: string,
+    object: NewObject,
     isNew = false,
   ): Promise<void> {
-    const call = { method: "PUT", url: objectUrl(this.target, key), body, type } as const;
+    const url = objectUrl(this.target, key);
+    const call = { method: "PUT", url, body, ...object } as const;
     await this.#sendNew(call, isNew);
   }
 
@@ -173,9 +184,9 @@ export class S3Client {
   }
 
   /** Begins an object of several parts. @returns The id of the upload. */
-  async begin(key: string, type: string): Promise<string> {
+  async begin(key: string, object: NewObject): Promise<string> {
     const url = `${objectUrl(this.target, key)}?uploads=`;
-    const { text } = await this.#send({ method: "POST", url, type });
+    const { text } = await this.#send({ method: "POST", url, ...object });
     const [id] = texts(text, "UploadId");
     if (id === undefined || id.length > 4_096) throw senseless();
     return id;
@@ -197,11 +208,17 @@ export class S3Client {
   }
 
   /**
-   * Fails (see {@linkcode isTaken}) if there is such an object.
+   * Ends an upload of parts.
    *
    * @param tags Of all parts, in their order.
+   * @param isNew As for {@linkcode S3Client.put}.
    */
-  async complete(key: string, uploadId: string, tags: readonly string[]): Promise<void> {
+  async complete(
+    key: string,
+    uploadId: string,
+    tags: readonly string[],
+    isNew: boolean,
+  ): Promise<void> {
     const url = `${objectUrl(this.target, key)}?uploadId=${encodeURIComponent(uploadId)}`;
     const parts = tags.map((tag, at) =>
       `<Part><PartNumber>${at + 1}</PartNumber><ETag>${escaped(tag)}</ETag></Part>`
@@ -209,7 +226,7 @@ export class S3Client {
     const body = `<CompleteMultipartUpload>${parts.join("")}</CompleteMultipartUpload>`;
     const bytes = new TextEncoder().encode(body);
     const call = { method: "POST", url, body: bytes, type: "text/xml" } as const;
-    const { text } = await this.#sendNew(call, true);
+    const { text } = await this.#sendNew(call, isNew);
     // It may begin with 200 and come to something else.
     const [code] = elements(text, "Code");
     if (code !== undefined) throw failureOf(200, code, "");
@@ -266,7 +283,7 @@ export class S3Client {
   }
 
   async #fetch(
-    { method, url, type, part, isNew = false }: Call,
+    { method, url, type, part, isNew = false, mark }: Call,
     body: Uint8Array<ArrayBuffer>,
     signal: AbortSignal,
   ): Promise<Response> {
@@ -280,6 +297,7 @@ export class S3Client {
         "x-amz-content-sha256": await sha256(body),
         ...(type === undefined ? {} : { "content-type": type }),
         ...(isNew ? { "if-none-match": "*" } : {}),
+        ...(mark === undefined ? {} : { [MARK_HEADER]: mark }),
         ...(part === undefined ? {} : { "range": `bytes=${part.from}-${part.to - 1}` }),
         // Services that have no tags have nothing to compare.
         ...(part === undefined || part.tag === "" ? {} : { "if-match": part.tag }),

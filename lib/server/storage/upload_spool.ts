@@ -162,6 +162,11 @@ export class UploadSpool {
     return bytes;
   }
 
+  /** Of its folder: the same as long as there is one. */
+  get name(): string {
+    return this.folder.slice(this.folder.lastIndexOf("/") + 1);
+  }
+
   /** Numbers of parts that are here, the smallest first. */
   get numbers(): number[] {
     return [...this.#parts.keys()].sort((a, b) => a - b);

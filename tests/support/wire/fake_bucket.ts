@@ -13,8 +13,15 @@ export type BucketMood = "well" | "busy" | "silent" | "unreachable" | "gone";
 
 /** One bucket, `rec`, at `https://storage.test`, by path. */
 export class FakeBucket {
-  readonly objects = new Map<string, { bytes: Uint8Array; type: string; at?: string }>();
-  readonly uploads = new Map<string, { key: string; parts: Map<number, Uint8Array> }>();
+  /** `mark` is the metadata that this project writes. */
+  readonly objects = new Map<
+    string,
+    { bytes: Uint8Array; type: string; at?: string; mark?: string }
+  >();
+  readonly uploads = new Map<
+    string,
+    { key: string; parts: Map<number, Uint8Array>; mark?: string }
+  >();
   /** `PUT a/b.webm?partNumber=2`, in order. */
   readonly requests: string[] = [];
   mood: BucketMood = "well";
@@ -24,6 +31,10 @@ export class FakeBucket {
   credentials = { accessKey: "AKIDTEST", secret: "top-secret/+=", sessionToken: "" };
   /** The answer to the first such request is lost although it was carried out. */
   losesAnswerTo = "";
+  /** The first such request is carried out, and never answered. */
+  swallows = "";
+  /** Forgets metadata. */
+  hasNoMetadata = false;
   /** Called with each request before it is carried out. */
   asked: (line: string) => void = () => {};
   /** Refuses requests for new objects alone, as older services do. */
@@ -47,6 +58,10 @@ export class FakeBucket {
     if (hasCondition && this.hasNoConditions) return error(501, "NotImplemented");
     const refused = this.#whyNot(method, url, new Headers(init.headers), bytes);
     const answer = refused ?? await this.#answer(method, key, searchParams, init, bytes);
+    if (line === this.swallows) {
+      this.swallows = "";
+      return await silence(signal!);
+    }
     if (line !== this.losesAnswerTo) return answer;
     this.losesAnswerTo = "";
     throw new TypeError("connection reset");
@@ -63,21 +78,23 @@ export class FakeBucket {
     init: RequestInit,
     bytes: Uint8Array,
   ): Response {
-    const type = new Headers(init.headers).get("content-type") ?? "";
+    const headers = new Headers(init.headers);
+    const type = headers.get("content-type") ?? "";
+    const mark = this.hasNoMetadata ? "" : headers.get("x-amz-meta-roomwire-upload") ?? "";
     const id = query.get("uploadId") ?? "";
     const upload = this.uploads.get(id);
     if (query.has("uploads")) {
-      return method === "POST" ? this.#begin(key) : this.#list(query.get("prefix") ?? "");
+      return method === "POST" ? this.#begin(key, mark) : this.#list(query.get("prefix") ?? "");
     }
     if (id !== "" && upload?.key !== key) return error(404, "NoSuchUpload");
     if (method === "HEAD") return this.#head(key);
     if (query.get("list-type") === "2") return this.#listObjects(query);
-    if (method === "GET") return this.#get(key, new Headers(init.headers));
-    const isTaken = new Headers(init.headers).get("if-none-match") === "*" && this.objects.has(key);
+    if (method === "GET") return this.#get(key, headers);
+    const isTaken = headers.get("if-none-match") === "*" && this.objects.has(key);
     if (upload === undefined) {
       assert.equal(method, "PUT");
       if (isTaken) return error(412, "PreconditionFailed");
-      this.objects.set(key, { bytes: bytes.slice(), type });
+      this.objects.set(key, { bytes: bytes.slice(), type, mark });
       return new Response(null, { headers: { etag: '"whole"' } });
     }
     if (method === "DELETE") {
@@ -92,9 +109,9 @@ export class FakeBucket {
     return new Response(null, { headers: { etag: tagOf(bytes) } });
   }
 
-  #begin(key: string): Response {
+  #begin(key: string, mark: string): Response {
     const id = `up&load<${++this.#lastId}>`;
-    this.uploads.set(id, { key, parts: new Map() });
+    this.uploads.set(id, { key, parts: new Map(), mark });
     return xml(`<InitiateMultipartUploadResult><UploadId>${escaped(id)}</UploadId>`);
   }
 
@@ -110,8 +127,10 @@ export class FakeBucket {
   #head(key: string): Response {
     const object = this.objects.get(key);
     if (object === undefined) return new Response(null, { status: 404 });
-    const headers = { "content-length": `${object.bytes.length}`, etag: tagOf(object.bytes) };
-    return new Response(null, { headers });
+    const { bytes, mark = "" } = object;
+    const headers = { "content-length": `${bytes.length}`, etag: tagOf(bytes) };
+    const metadata = mark === "" ? {} : { "x-amz-meta-roomwire-upload": mark };
+    return new Response(null, { headers: { ...headers, ...metadata } });
   }
 
   #get(key: string, headers: Headers): Response {
@@ -141,7 +160,7 @@ export class FakeBucket {
   }
 
   #complete(id: string, key: string, body: string): Response {
-    const { parts } = this.uploads.get(id)!;
+    const { parts, mark = "" } = this.uploads.get(id)!;
     const wanted = [...body.matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>([^<]*)<\/ETag>/g)];
     const bytes: number[] = [];
     for (const [, number, tag] of wanted) {
@@ -150,7 +169,7 @@ export class FakeBucket {
       bytes.push(...part);
     }
     this.uploads.delete(id);
-    this.objects.set(key, { bytes: Uint8Array.from(bytes), type: "" });
+    this.objects.set(key, { bytes: Uint8Array.from(bytes), type: "", mark });
     return xml("<CompleteMultipartUploadResult/>");
   }
 

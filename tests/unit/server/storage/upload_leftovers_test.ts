@@ -122,7 +122,7 @@ Deno.test("a server that ends waits 2 s for the abort of an upload, too, and say
     const { bucket, places, platform: { clock } } = uploads;
     await leaveTaken(uploads, ["a/b.webm"]);
     bucket.asked = (line) => {
-      if (line.startsWith("POST")) bucket.mood = "silent";
+      if (line.startsWith("HEAD")) bucket.mood = "silent";
     };
     await uploads.until(uploads.after(RETRY_MS), 5_000);
     await uploads.eventually(() => bucket.requests.includes("DELETE calls/a/b.webm?"));
@@ -299,3 +299,104 @@ Deno.test("a bucket that does not answer is waited for once, not for each record
     assert.ok(tookMs < 150_000, `${tookMs} ms, with 60 s of patience`);
     await uploads.eventually(() => bucket.objects.size === 1);
   }, { requestHosts: ["storage.test"] }));
+
+for (
+  const [what, pieces, request] of [
+    ["", 5, "PUT calls/a/b.webm"],
+    [" of parts", 25, "POST calls/a/b.webm?"],
+  ] as const
+) {
+  const all = Array.from({ length: pieces }, (_, n) => [...piece(100, n)]).flat();
+  /** A recording that its bucket takes and does not say so. */
+  const untold = (uploads: Uploads) => {
+    uploads.bucket.swallows = request;
+    const file = uploads.open();
+    for (let n = 0; n < pieces; n++) file.append(piece(100, n));
+    return file;
+  };
+  const isThereOnce = async ({ bucket, folder }: Uploads, after = folder) => {
+    assert.deepEqual([...bucket.objects.keys()], ["calls/a/b.webm"]);
+    assert.deepEqual([...bucket.objects.get("calls/a/b.webm")!.bytes], all);
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(`${after}/.roomwire-uploads`)), []);
+    assert.equal(bucket.uploads.size, 0);
+  };
+
+  Deno.test(`an object${what} that its bucket took before it was given up does not come twice`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket, places } = uploads;
+      const file = untold(uploads);
+      await uploads.until(file.close(), 1_000);
+      assert.deepEqual(uploads.whys, ["the storage does not answer"]);
+      assert.equal(bucket.objects.size, 1);
+      await uploads.until(uploads.after(RETRY_MS), 5_000);
+      await uploads.eventually(() => places.waitingBytes === 0);
+      await isThereOnce(uploads);
+    }, { patienceMs: 10_000 }));
+
+  Deno.test(`an object${what} that its bucket took before the process was killed does not either`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket } = uploads;
+      const file = untold(uploads);
+      const closed = file.close();
+      await uploads.eventually(() => bucket.objects.size === 1);
+      const folder = await killed(uploads);
+      const next = uploads.restarted(folder);
+      const root = `${folder}/.roomwire-uploads`;
+      await uploads.eventually(() => [...Deno.readDirSync(root)].length === 0);
+      await isThereOnce(uploads, folder);
+      await uploads.until(next.close());
+      bucket.mood = "gone";
+      await uploads.until(closed, 1_000);
+    }));
+}
+
+for (const lines of [3, 200]) {
+  const end = lines === 3 ? "" : ", and is an object of parts by then";
+  Deno.test(`a playlist that was read while it grew keeps its name after a restart${end}`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket } = uploads;
+      const key = "calls/live.m3u8";
+      const file = uploads.open("live.m3u8");
+      file.append(new TextEncoder().encode("#EXTM3U\n"));
+      await uploads.eventually(() => bucket.text(key) === "#EXTM3U\n");
+      bucket.mood = "unreachable";
+      const text = Array.from({ length: lines }, (_, n) => `segment_${n}.m4s\n`).join("");
+      file.append(new TextEncoder().encode(text));
+      await uploads.spooled(8 + text.length);
+      const folder = await killed(uploads);
+      bucket.mood = "well";
+      const next = uploads.restarted(folder);
+      await uploads.eventually(() => bucket.text(key) === `#EXTM3U\n${text}`);
+      assert.deepEqual([...bucket.objects.keys()], [key]);
+      assert.equal(bucket.uploads.size, 0);
+      await uploads.until(next.close());
+      bucket.mood = "gone";
+      await uploads.until(file.close(), 1_000);
+    }));
+}
+
+for (const name of ["a/b.webm", "a/c.webm"]) {
+  const what = name === "a/b.webm" ? "smaller than a part" : "of parts";
+  Deno.test(`an object of others is not taken for one's own, though as long: ${what}`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket, whys } = uploads;
+      const length = name === "a/b.webm" ? 5 : 25;
+      const theirs = { bytes: piece(length * 100, 99), type: "", mark: "UP_theirs" };
+      bucket.asked = (line) => {
+        if (!/^(?:PUT|POST) calls\/a\/..webm\??$/.test(line) || bucket.objects.size > 0) return;
+        bucket.objects.set(`calls/${name}`, theirs);
+        throw new TypeError("connection reset");
+      };
+      const file = uploads.open(name);
+      for (let n = 0; n < length; n++) file.append(piece(100, n));
+      await uploads.until(file.close());
+      assert.equal(bucket.objects.get(`calls/${name}`), theirs);
+      if (length === 5) {
+        assert.deepEqual([file.name, whys], ["a/b-2.webm", []]);
+        assert.equal(bucket.objects.get("calls/a/b-2.webm")!.bytes.length, 500);
+      } else {
+        assert.deepEqual(whys, ["another server has taken the name meanwhile"]);
+        assert.equal(uploads.places.waitingBytes, PART, "what there is of it is kept");
+      }
+    }));
+}

@@ -366,10 +366,19 @@ Deno.test("a service that knows no conditions gets none", () =>
     assert.deepEqual(uploads.whys, []);
   }));
 
-for (const request of ["PUT calls/lost.ogg", "POST calls/lost.webm?"]) {
-  Deno.test(`an object whose answer was lost is known for one's own: ${request}`, () =>
+for (
+  const [request, hasNoMetadata] of [
+    ["PUT calls/lost.ogg", false],
+    ["PUT calls/lost.ogg", true],
+    ["POST calls/lost.webm?", false],
+    ["POST calls/lost.webm?", true],
+  ] as const
+) {
+  const where = hasNoMetadata ? " by a service that keeps no metadata" : "";
+  Deno.test(`an object whose answer was lost is known for one's own: ${request}${where}`, () =>
     Uploads.run(async (uploads) => {
       const { bucket } = uploads;
+      bucket.hasNoMetadata = hasNoMetadata;
       bucket.losesAnswerTo = request;
       const name = request.includes("POST") ? "lost.webm" : "lost.ogg";
       const file = uploads.open(name);
