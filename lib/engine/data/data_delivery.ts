@@ -73,7 +73,8 @@ export class DataDelivery {
     const kind = data.raw ? "raw" : "reliable";
     this.messagesSent += all.length;
     try {
-      for (const { bytes, from } of all) endpoint?.sendData(kind, bytes, now, from, true);
+      // Nobody was held for what was kept: there is little of it.
+      for (const { bytes, from } of all) endpoint?.sendData(kind, bytes, now, from, false);
     } catch (error) {
       this.#world.failed(data.receiver, error);
     }

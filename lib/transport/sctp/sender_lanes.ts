@@ -47,10 +47,6 @@ export class SenderLanes {
     this.#messages = messages;
   }
 
-  get isEmpty(): boolean {
-    return this.#waiting === 0;
-  }
-
   /** How many senders wait. */
   get size(): number {
     return this.#waiting;

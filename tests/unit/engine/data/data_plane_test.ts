@@ -288,6 +288,25 @@ Deno.test("DataPlane says of which messages nobody can be held: the server's own
   assert.deepEqual(far.at("carol").holdable, [true, true, false, false]);
 });
 
+for (const raw of [false, true]) {
+  const reader = raw ? "a reader of bare payloads" : "a reader";
+  Deno.test(`DataPlane says that nobody can be held for what waited until ${reader} opened a channel`, () => {
+    const { home, far, both } = twoEngines();
+    const late = new FakeEndpoint();
+    late.isOpen = false;
+    far.endpoints.set("late", late);
+    far.join("late", { raw });
+    far.receive("bob", user("1", { sequence: 1 }));
+    far.receive("bob", user("2"));
+    home.receive("alice", user("3"));
+    pass(both, 1);
+    far.data.channelOpen("late" as ConnectionId, raw ? "own" : "_reliable");
+    assert.deepEqual(late.holdable, [false, false, false]);
+    far.receive("bob", user("4"));
+    assert.equal(late.holdable.at(-1), !raw);
+  });
+}
+
 Deno.test("DataPlane keeps little for a reader of bare payloads that opens no channel", () => {
   const engine = engineOf("alice");
   const reader = new FakeEndpoint();
