@@ -23,7 +23,9 @@ interface Entry {
  * monotonic ms.
  */
 export class SequencedDataCache {
-  #entries: Entry[] = [];
+  #entries: (Entry | undefined)[] = [];
+  /** The oldest that is kept. Those before it go together: of small ones there are thousands. */
+  #first = 0;
   #bytes = 0;
 
   add(data: RoutedData, now: number): void {
@@ -35,22 +37,25 @@ export class SequencedDataCache {
   /** In the order they came. */
   recent(now: number): RoutedData[] {
     this.#prune(now);
-    return this.#entries.map(({ data }) => data);
+    return this.#entries.slice(this.#first).map((entry) => entry!.data);
   }
 
   clear(): void {
     if (this.#entries.length === 0) return;
     this.#entries = [];
-    this.#bytes = 0;
+    this.#first = this.#bytes = 0;
   }
 
   #prune(now: number): void {
-    let gone = 0;
-    for (const { at, data } of this.#entries) {
+    const entries = this.#entries;
+    while (this.#first < entries.length) {
+      const { at, data } = entries[this.#first]!;
       if (now - at <= TTL_MS && this.#bytes <= MAX_BYTES) break;
       this.#bytes -= data.bytes.length;
-      gone++;
+      entries[this.#first++] = undefined;
     }
-    if (gone > 0) this.#entries = this.#entries.slice(gone);
+    if (2 * this.#first <= entries.length) return;
+    this.#entries = entries.slice(this.#first);
+    this.#first = 0;
   }
 }
