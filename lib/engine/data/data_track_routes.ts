@@ -80,7 +80,7 @@ export class DataTrackRoutes {
     const sender = this.#publications.get(publisher)?.sender ?? ++this.#lastSender;
     this.forget(publisher);
     if (routes.length === 0) return;
-    const byHandle = new Map(routes.map((route) => [route.handle, route]));
+    const byHandle = new Map(routes.map((route) => [route.handle, inLine(route)]));
     const publication = { source, sender, routes: byHandle };
     this.#publications.set(publisher, publication);
     if (source !== undefined) this.#bySource.set(source, publication);
@@ -93,9 +93,14 @@ export class DataTrackRoutes {
     if (route === undefined) return this.#drops.count("data_track_unknown_handle");
     const now = this.world.clock.now();
     const { sender, source } = publication!;
+    let copy = packet;
+    let copied = -1;
     for (const receiver of route.receivers) {
-      const copy = withDataTrackHandle(packet, receiver.handle);
-      this.world.endpoint(receiver.connection)?.sendData("data_track", copy, now, sender, false);
+      const endpoint = this.world.endpoint(receiver.connection);
+      if (endpoint === undefined) continue;
+      // What waits for readers that are slow is kept once for all of one handle.
+      if (receiver.handle !== copied) copy = withDataTrackHandle(packet, copied = receiver.handle);
+      endpoint.sendData("data_track", copy, now, sender, false);
     }
     this.#passOn(source, route, packet);
   }
@@ -112,4 +117,9 @@ export class DataTrackRoutes {
     if (nodes === undefined || track === undefined) return;
     for (const node of nodes) this.world.lane(node)?.sendOfferedPacket(track, packet);
   }
+}
+
+/** Its receivers of one handle stand beside each other; most have the same one. */
+function inLine(route: EngineDataTrackRoute): EngineDataTrackRoute {
+  return { ...route, receivers: route.receivers.toSorted((a, b) => a.handle - b.handle) };
 }

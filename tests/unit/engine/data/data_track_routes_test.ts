@@ -45,6 +45,20 @@ Deno.test("DataTrackRoutes sends each receiver its own copy under its own handle
   assert.deepEqual(one.at("publisher").sent, []);
 });
 
+Deno.test("DataTrackRoutes keeps a packet once for all receivers that have the same handle", () => {
+  const names = Array.from({ length: 30 }, (_, n) => `reader-${n}`);
+  const one = engine("publisher", ...names);
+  const handleOf = (n: number) => [1, 9, 300][n % 3]!;
+  const receivers = names.map((name, n) => ({ connection: id(name), handle: handleOf(n) }));
+  one.data.carryOut({ type, connection: id("publisher"), routes: [{ handle: 7, receivers }] });
+  one.receive("publisher", writeDataTrackPacket(PACKET)!, LABEL);
+  for (const [n, name] of names.entries()) {
+    assert.equal(readDataTrackPacket(one.at(name).sent[0]!.bytes)!.handle, handleOf(n));
+  }
+  const kept = new Set(names.map((name) => one.at(name).sent[0]!.bytes.buffer));
+  assert.equal(kept.size, 3);
+});
+
 Deno.test("DataTrackRoutes queues packets by their publisher, whose number outlives new routes", () => {
   const one = engine("publisher", "other", "a");
   const receivers = [{ connection: id("a"), handle: 1 }];
