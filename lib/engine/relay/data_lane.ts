@@ -4,7 +4,10 @@
  *
  * Contract: reliable messages are never lost here: what the channel has no room for waits, and
  * whoever sends more is to be stopped. Lossy ones are dropped then. Data takes a part of the
- * channel alone, so that tracks always have room, and what is under way to a slow reader is little.
+ * channel alone, so that tracks always have room, and what is under way to a slow reader is little,
+ * in bytes and in messages: in a ring packets wait behind it, and a message of some bytes to a
+ * hundred receivers takes the reader as long as one of many. What reliable messages may fill leaves
+ * room for lossy ones, so that whoever floods the reader does not cost others theirs.
  *
  * @module
  */
@@ -17,8 +20,12 @@ import type { RecordReader } from "./relay_channel.ts";
 import type { RelayOutput } from "./relay_output.ts";
 import { DATA_HEAD_WORDS, DATA_HOLD_WORDS, DATA_TRACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
 
-/** Data may fill one part in so many of a channel. */
-const SHARE = 8;
+/** Parts of a channel that data may fill: reliable messages, and all together. */
+const RELIABLE_SHARE = 2 / 16;
+const SHARE = 3 / 16;
+/** Messages, and packets of data tracks, that may be under way: reliable ones, and all together. */
+const MAX_RELIABLE_RECORDS = 256;
+const MAX_RECORDS = 512;
 
 /** What comes of data from another engine. */
 export interface DataArrivals {
@@ -54,7 +61,9 @@ export class DataLane {
   /** Data tracks that go to an engine of another node, or come from it. */
   readonly tracks: DataTrackOffers;
   readonly #output: RelayOutput;
+  /** Words that data leaves free, and that reliable messages do. */
   readonly #spare: number;
+  readonly #reliableSpare: number;
   #waiting: WaitingMessage[] = [];
   /** What the other engine does not know yet of whom it is to hold. */
   readonly #holds = new Map<number, boolean>();
@@ -68,7 +77,8 @@ export class DataLane {
     this.#output = output;
     this.tracks = new DataTrackOffers(output);
     const words = output.channel.size;
-    this.#spare = words - Math.floor(words / SHARE);
+    this.#spare = words - Math.floor(words * SHARE);
+    this.#reliableSpare = words - Math.floor(words * RELIABLE_SHARE);
   }
 
   /** Whether something waits for room, or data tracks cross. */
@@ -83,8 +93,9 @@ export class DataLane {
    */
   send(room: number, member: number, kind: DataKind, bytes: Uint8Array): boolean {
     const message = { room, member, kind, bytes };
-    if (this.#waiting.length === 0 && this.#write(message)) return true;
-    if (kind === "lossy") {
+    const isLossy = kind === "lossy";
+    if ((isLossy || this.#waiting.length === 0) && this.#write(message)) return true;
+    if (isLossy) {
       this.drops.count("data_not_passed_lossy");
       return true;
     }
@@ -166,7 +177,7 @@ export class DataLane {
   }
 
   #sendTrackPacket(kind: number, number: number, packet: Uint8Array): void {
-    const at = this.#reserve(kind, DATA_TRACK_HEAD_WORDS, packet);
+    const at = this.#reserve(kind, DATA_TRACK_HEAD_WORDS, packet, true);
     if (at < 0) return this.drops.count("data_not_passed_data_track");
     const { words } = this.#output.channel;
     words[at] = number;
@@ -175,12 +186,13 @@ export class DataLane {
   }
 
   #write({ room, member, kind, bytes }: WaitingMessage): boolean {
-    const at = this.#reserve(RELAY.data, DATA_HEAD_WORDS, bytes);
+    const isLossy = kind === "lossy";
+    const at = this.#reserve(RELAY.data, DATA_HEAD_WORDS, bytes, isLossy);
     if (at < 0) return false;
     const { words } = this.#output.channel;
     words[at] = room;
     words[at + 1] = member;
-    words[at + 2] = kind === "lossy" ? 1 : 0;
+    words[at + 2] = isLossy ? 1 : 0;
     words[at + 3] = bytes.length;
     this.#output.commit();
     return true;
@@ -199,9 +211,11 @@ export class DataLane {
   }
 
   /** Makes room for a record that ends with `content`, and writes that. */
-  #reserve(kind: number, head: number, content: Uint8Array): number {
+  #reserve(kind: number, head: number, content: Uint8Array, isLossy: boolean): number {
     const { channel } = this.#output;
-    const at = channel.reserve(kind, head + ((content.length + 3) >> 2), this.#spare);
+    const spare = isLossy ? this.#spare : this.#reliableSpare;
+    const most = isLossy ? MAX_RECORDS : MAX_RELIABLE_RECORDS;
+    const at = channel.reserve(kind, head + ((content.length + 3) >> 2), spare, most);
     if (at >= 0) channel.writeBytes(at + head, content);
     return at;
   }

@@ -24,9 +24,11 @@ export interface RecordWriter {
    * Makes room for a record of `kind` (1 to 127) with `length` words.
    *
    * @param spare Words that must be free besides, for records that matter more.
+   * @param most Records of data (`isOfData`), this one included, that the reader may have
+   *   before it at most; of no meaning where packets do not wait behind data.
    * @returns Index of the payload in `words`, or -1 if there is no room now.
    */
-  reserve(kind: number, length: number, spare?: number): number;
+  reserve(kind: number, length: number, spare?: number, most?: number): number;
   /** Writes bytes of the payload, from index `at` of `words` on. */
   writeBytes(at: number, bytes: Uint8Array): void;
   /** Gives the reader the record that was reserved last. */

@@ -20,7 +20,7 @@ import { type DataArrivals, DataLane } from "./data_lane.ts";
 import { HopAllocation } from "./hop_allocation.ts";
 import { type RelayMember, RelayOutput } from "./relay_output.ts";
 import type { RelayReceiver } from "./relay_receiver.ts";
-import { MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
+import { isOfData, MAX_ID_BYTES, NACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
 import type { RecordReader, RelayChannel } from "./relay_channel.ts";
 import { RelaySender } from "./relay_sender.ts";
 
@@ -147,7 +147,9 @@ export class RelayLink {
       for (let i = 1; i <= MAX_RECORDS && isLeft; i++) {
         isLeft = this.#reader.next();
         if (isLeft) this.#take(now);
-        if (i % RECORDS_BETWEEN_LOOKS === 0 && clock.now() - now >= MAX_TURN_MS) break;
+        // A message is given to its receivers at once, however many there are.
+        const isLook = i % RECORDS_BETWEEN_LOOKS === 0 || isOfData(this.#reader.kind);
+        if (isLook && clock.now() - now >= MAX_TURN_MS) break;
       }
     } catch (error) {
       drops.count("receive_threw");

@@ -25,6 +25,7 @@
  */
 
 import type { RecordReader, RecordWriter, RelayChannel } from "./relay_channel.ts";
+import { isOfData } from "./relay_records.ts";
 
 /** Bytes of records one ring holds: about a third of a second at 100 Mbit/s. */
 const RING_BYTES = 4 << 20;
@@ -42,6 +43,8 @@ const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
 const PADDING = 0;
 /** Kinds are 1 to this. */
 export const MAX_KIND = 127;
+/** Records of data that wait for the reader at most, if nothing else is said. A power of two. */
+const MAX_DATA_RECORDS = 512;
 
 /**
  * Memory of a ring, to be shared between the two engines that it joins.
@@ -88,6 +91,10 @@ export class RelayRingWriter implements RecordWriter {
   // In typed arrays: fields above 2^30 would be boxed anew at each store.
   /** [own position, where the next commit leads to, reader's position when last looked]. */
   readonly #position = new Int32Array(3);
+  /** Where the last records of data end, as positions, and where the next one is noted. */
+  readonly #dataEnds = new Int32Array(MAX_DATA_RECORDS);
+  #dataNext = 0;
+  #isOfData = false;
 
   /** @param bell Wakes the reader's thread. */
   constructor(ring: SharedArrayBuffer, readonly bell: () => void = NO_BELLS.other) {
@@ -97,6 +104,7 @@ export class RelayRingWriter implements RecordWriter {
     this.#capacity = this.words.length;
     this.#position.fill(Atomics.load(this.#indices, HEAD), 0, 2);
     this.#position[2] = Atomics.load(this.#indices, TAIL);
+    this.#dataEnds.fill(this.#position[2]);
   }
 
   get size(): number {
@@ -107,10 +115,13 @@ export class RelayRingWriter implements RecordWriter {
    * Makes room for a record of `kind` (1 to {@linkcode MAX_KIND}) with `length` words.
    *
    * @param spare Words that must be free besides.
+   * @param most Records of data that may be unread with this one, if it is one.
    * @returns Index of the payload in `words`, or -1 if the ring is too full.
    */
-  reserve(kind: number, length: number, spare = 0): number {
+  reserve(kind: number, length: number, spare = 0, most = MAX_DATA_RECORDS): number {
     const position = this.#position;
+    this.#isOfData = isOfData(kind);
+    if (this.#isOfData && this.#isUnread(most)) return -1;
     const size = length + 1;
     let at = position[0]! & (this.#capacity - 1);
     const toEnd = this.#capacity - at;
@@ -132,6 +143,9 @@ export class RelayRingWriter implements RecordWriter {
   commit(): void {
     this.#position[0] = this.#position[1]!;
     Atomics.store(this.#indices, HEAD, this.#position[0]!);
+    if (!this.#isOfData) return;
+    this.#dataEnds[this.#dataNext] = this.#position[0]!;
+    this.#dataNext = (this.#dataNext + 1) & (MAX_DATA_RECORDS - 1);
   }
 
   /** Wakes the reader if it sleeps; to be called once after a batch of commits. */
@@ -141,6 +155,20 @@ export class RelayRingWriter implements RecordWriter {
     Atomics.store(indices, SLEEPING, 0);
     Atomics.notify(indices, SLEEPING);
     this.bell();
+  }
+
+  /** Whether so many records of data wait for the reader. */
+  #isUnread(count: number): boolean {
+    const end = this.#dataEnds[(this.#dataNext - count) & (MAX_DATA_RECORDS - 1)]!;
+    if (!this.#isAhead(end)) return false;
+    this.#position[2] = Atomics.load(this.#indices, TAIL);
+    return this.#isAhead(end);
+  }
+
+  /** Whether the reader is not yet there; positions of long ago are not ahead of it. */
+  #isAhead(end: number): boolean {
+    const words = (end - this.#position[2]!) >>> 0;
+    return words > 0 && words <= this.#capacity;
   }
 
   #hasRoom(words: number): boolean {
