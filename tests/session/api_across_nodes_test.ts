@@ -134,6 +134,23 @@ Deno.test("an empty room that was made on one node is changed and deleted on oth
   assert.deepEqual(cluster.events, ["started empty", "finished empty ROOM_DELETED"]);
 });
 
+Deno.test("a call whose only node has died stays as it is when a backend makes its room for who comes back", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.pass(200);
+  const { admin } = cluster.node("b");
+  const before = succeeded(await cluster.during(admin.updateRoomMetadata("lobby", "news")));
+  cluster.kill("a");
+  const request = { name: "lobby", metadata: "first", maxParticipants: 7, emptyTimeout: 9 };
+  const after = succeeded(
+    await cluster.during(admin.createRoom(new CreateRoomRequest(request))),
+  );
+  for (const field of ["sid", "metadata", "maxParticipants", "emptyTimeout"] as const) {
+    assert.equal(after[field], before[field], field);
+  }
+  assert.equal(cluster.room("b").record.plan.metadata, "news");
+});
+
 Deno.test("a room that ends while another node enters it is not made anew of a preset that nobody knows", async () => {
   const cluster = new ClusterWorld(["a", "b"]);
   await cluster.pass(100);
