@@ -32,6 +32,11 @@ import type { RoutedData } from "./routed_data.ts";
 
 /** How often it is looked whether readers have caught up, ms. */
 const LOOK_MS = 10;
+/**
+ * What a receiver that a message names counts for, bytes: to read it, to look it up and to write
+ * it, on each engine, takes as long as so many bytes that are passed on. A message can name 8,000.
+ */
+const NAMED_BYTES = 32;
 const NOBODY: readonly string[] = [];
 const SERVER = 0;
 
@@ -221,19 +226,25 @@ export class DataPlane implements DataArrivals {
 
   /** Whether a message may come; an account that it overdraws stops those that follow. */
   #admits(entry: DataTableEntry, label: string, bytes: Uint8Array, now: number): boolean {
-    const { sender, sender: { allowance } } = entry;
-    const isOverdrawn = allowance.isOverdrawn(now);
+    const isOverdrawn = entry.sender.allowance.isOverdrawn(now);
     if (isOverdrawn && (label === CHANNEL_LABELS.lossy || label === CHANNEL_LABELS.data_track)) {
       this.#world.drops.count("data_rate_exceeded");
       return false;
     }
-    allowance.charge(bytes.length, now);
-    if (isOverdrawn || !allowance.isOverdrawn(now)) return true;
+    this.#charge(entry, bytes.length, now);
+    return true;
+  }
+
+  /** @param messages 0 for what is more of one that was charged. */
+  #charge(entry: DataTableEntry, bytes: number, now: number, messages = 1): void {
+    const { sender, sender: { allowance } } = entry;
+    const wasOverdrawn = allowance.isOverdrawn(now);
+    allowance.charge(bytes, now, messages);
+    if (wasOverdrawn || !allowance.isOverdrawn(now)) return;
     if (!this.#overdrawn.has(entry)) this.#world.drops.count("data_rate_held");
     this.#overdrawn.add(entry);
     sender.hold(HOLD.rate, true);
     this.#world.timed(allowance.freeAt());
-    return true;
   }
 
   #handle(entry: DataTableEntry, label: string, bytes: Uint8Array, now: number): void {
@@ -288,6 +299,8 @@ export class DataPlane implements DataArrivals {
   /** To everybody here, and to the engines that have others. */
   #send(entry: DataTableEntry, data: RoutedData, now: number): void {
     const { room, data: { member, publisher, bridged, recorded } } = entry;
+    const named = data.identities.length + data.sids.length;
+    if (named > 0) this.#charge(entry, named * NAMED_BYTES, now, 0);
     this.#delivery.deliver(room, data, entry, now);
     if (room.engines.length > 0) {
       this.#neighbours.passOn(this.#delivery.enginesOf(room, data), entry, data);

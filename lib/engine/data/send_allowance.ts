@@ -23,14 +23,14 @@ export class SendAllowance {
     this.#limits = limits;
   }
 
-  /** Charges one message. */
-  charge(bytes: number, now: number): void {
+  /** Charges one message, or what is found to be more of one that was charged (`messages` 0). */
+  charge(bytes: number, now: number, messages = 1): void {
     const { messagesPerS, bytesPerS } = this.#limits;
     const earned = now - this.#at;
     this.#at = now;
     this.#messagesMs = Math.min(BURST_MS, this.#messagesMs + earned);
     this.#bytesMs = Math.min(BURST_MS, this.#bytesMs + earned);
-    if (messagesPerS > 0) this.#messagesMs -= 1000 / messagesPerS;
+    if (messagesPerS > 0) this.#messagesMs -= 1000 * messages / messagesPerS;
     if (bytesPerS > 0) this.#bytesMs -= 1000 * bytes / bytesPerS;
   }
 

@@ -27,6 +27,8 @@ export class LossyProxy implements AsyncDisposable {
   readonly down: NarrowLink;
   /** Sees what is relayed to the server. */
   onRelayed: (bytes: Uint8Array) => void = () => {};
+  /** And to clients. */
+  onAnswered: (bytes: Uint8Array) => void = () => {};
   readonly #fronts = new Map<string, Promise<Socket>>();
   readonly #sockets = new Set<Socket>();
   readonly #upWay = new DueQueue();
@@ -92,6 +94,7 @@ export class LossyProxy implements AsyncDisposable {
     const at = link.arrival(bytes.length, now, this.#pulse.since(now));
     if (at === undefined) return;
     if (link === this.up) this.onRelayed(bytes);
+    else this.onAnswered(bytes);
     const way = link === this.up ? this.#upWay : this.#downWay;
     way.push({ at, send: () => socket.send(bytes, port, host) });
   }

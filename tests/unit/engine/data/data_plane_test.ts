@@ -242,6 +242,29 @@ Deno.test("DataPlane counts bytes, too, and a member may be given other limits",
   assert.equal(engine.at("reader").sent.length, 30);
 });
 
+Deno.test("DataPlane counts receivers that messages name: thousands are not as little as their bytes", () => {
+  const limits = { messagesPerS: 0, bytesPerS: 1_000_000 };
+  const engine = engineOf("reader");
+  const names = 5_000;
+  const destinationIdentities = Array.from({ length: names }, () => "");
+  const value = { case: "user", value: new UserPacket({ payload: new Uint8Array(1) }) } as const;
+  const packet = new DataPacket({ destinationIdentities, value }).toBinary();
+  assert.ok(packet.length < 3 * names);
+  const sender = engine.join("sender", { limits });
+  let read = 0;
+  for (; !sender.held; read++) engine.receive("sender", packet);
+  assert.ok(read * names < limits.bytesPerS / 20, `${read} messages at once`);
+  // The same of lossy ones, which are not read then.
+  for (let i = 0; i < 10; i++) engine.receive("sender", packet, "_lossy");
+  assert.equal(engine.drops.get("data_rate_exceeded"), 10);
+  pass([engine], 1_000);
+  assert.equal(sender.held, false);
+  const toOne = new DataPacket({ destinationIdentities: ["reader"], value }).toBinary();
+  for (let i = 0; i < 1_000; i++) engine.receive("sender", toOne);
+  assert.equal(engine.at("reader").sent.length, 1_000);
+  assert.equal(sender.held, false, "one name is little");
+});
+
 Deno.test("DataPlane holds a writer for a reader here, and lets it go on", () => {
   const engine = engineOf("writer", "slow");
   engine.at("slow").backlogged = true;
