@@ -61,6 +61,26 @@ Deno.test("reliable data reaches all nodes in order, and those alone whom it nam
   assert.equal(participantSid, ann.participant.sid);
 });
 
+Deno.test("data for other nodes is not decoded on its way, whatever it holds", async () => {
+  const { ann, bob, cluster } = await threeNodes();
+  const { fromBinary } = DataPacket;
+  let decoded = 0;
+  DataPacket.fromBinary = (...packet) => {
+    decoded++;
+    return fromBinary.apply(DataPacket, packet);
+  };
+  try {
+    for (let n = 0; n < 20; n++) {
+      await ann.sendData("_reliable", userPacket(`${n}`, new DataPacket({})));
+    }
+    await cluster.pass(500);
+  } finally {
+    DataPacket.fromBinary = fromBinary;
+  }
+  assert.equal(decoded, 0);
+  assert.equal(heard(bob).length, 20);
+});
+
 Deno.test("reliable data is each once and in order over a link that is lost, and holds its senders", async () => {
   const { cluster, ann, bob } = await threeNodes();
   let sequence = 0;

@@ -306,8 +306,9 @@ export class DataPlane implements DataArrivals {
       this.#neighbours.passOn(this.#delivery.enginesOf(room, data), entry, data);
     }
     if (bridged) {
-      const { kind, bytes } = data;
-      this.#world.emit({ type: "data_sent", connection: publisher, kind, bytes });
+      const { kind, bytes, identities, sids } = data;
+      const connection = publisher;
+      this.#world.emit({ type: "data_sent", connection, kind, bytes, identities, sids });
     }
     if (recorded && this.#chats.takes(member, this.#reader, data.bytes, now)) {
       this.#world.emit({ type: "data_said", connection: publisher, bytes: data.bytes });

@@ -123,6 +123,9 @@ export type DataEvent =
     readonly connection: ConnectionId;
     readonly kind: DataKind;
     readonly bytes: Uint8Array;
+    /** Whom it names; both empty: nobody, and so it is for everybody. */
+    readonly identities: readonly string[];
+    readonly sids: readonly string[];
   }
   | {
     /** A packet of the chat as it went on to everybody, of a member that is `recorded`. */

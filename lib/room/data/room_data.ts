@@ -131,10 +131,9 @@ export class RoomData implements DataRoomFacts {
         this.witnesses.said(event.bytes);
         return;
       case "data_sent": {
-        const { kind, bytes } = event;
-        const destinations = destinationsOf(DataPacket.fromBinary(bytes));
-        const isAddressed = false;
-        const data = { from: session.sid, kind, bytes, ...destinations, isAddressed };
+        // Not decoded here: what 60 kB can hold takes this thread milliseconds.
+        const { kind, bytes, identities, sids } = event;
+        const data = { from: session.sid, kind, bytes, identities, sids, isAddressed: false };
         if (this.link().deliver(data) || kind === "lossy") return;
         this.#held.add(session);
         session.data.membership.hold(true);

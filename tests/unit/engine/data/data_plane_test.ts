@@ -158,7 +158,21 @@ Deno.test("DataPlane tells the control plane what is sent on if others elsewhere
   engine.receive("alice", user("hi"), "_lossy");
   const { bytes } = engine.at("bob").sent[0]!;
   const connection = "alice" as ConnectionId;
-  assert.deepEqual(engine.events, [{ type: "data_sent", connection, kind: "lossy", bytes }]);
+  const toAll = { identities: [], sids: [] };
+  const event = { type: "data_sent" as const, connection, kind: "lossy" as const };
+  assert.deepEqual(engine.events, [{ ...event, bytes, ...toAll }]);
+  const value = new UserPacket({ destinationSids: ["PA_far"], topic: "named" });
+  const packet = new DataPacket({
+    destinationIdentities: ["bob", "far"],
+    value: { case: "user", value },
+  });
+  engine.receive("alice", packet.toBinary(), "_lossy");
+  assert.deepEqual(engine.events.slice(1), [{
+    ...event,
+    bytes: engine.at("bob").sent[1]!.bytes,
+    identities: ["bob", "far"],
+    sids: ["PA_far"],
+  }]);
 });
 
 Deno.test("DataPlane tells of a recorded room's chat what everybody gets, within bounds", () => {
