@@ -24,6 +24,8 @@ export const ROOM_DROPS = {
   subscriber_answer_stale: "an answer is to an offer that was replaced",
   subscriber_answer_unexpected: "an answer is to no offer",
   single_connection_answer: "a client answered, though no offer was made to it",
+  // Data
+  room_chat_not_kept: "a member of another node writes more in a recorded room than is kept of it",
   // Sessions
   token_revocation_evicted: "the oldest of too many revoked tokens was forgotten",
   participant_bug: "a bug of ours ended a participant's session",

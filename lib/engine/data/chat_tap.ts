@@ -6,10 +6,8 @@
  *
  * @module
  */
-import type { DropSink } from "../../base/drop_counters.ts";
 import { mayBeChat } from "../../wire/chat_packet.ts";
 import { DATA_VALUE, type DataPacketReader } from "../../wire/data_packet.ts";
-import type { EngineDrop } from "../drop_reasons.ts";
 import { SendAllowance } from "./send_allowance.ts";
 
 /** Far more than people write, and little for the thread that is told. */
@@ -23,14 +21,12 @@ interface Writer {
   readonly streams: Set<string>;
 }
 
-/** One engine's chats, by who writes in them. */
+/** Chats by who writes in them. */
 export class ChatTap {
   readonly #writers = new Map<number, Writer>();
-  readonly #drops: DropSink<EngineDrop>;
 
-  constructor(drops: DropSink<EngineDrop>) {
-    this.#drops = drops;
-  }
+  /** @param dropped Somebody wrote more than is told. */
+  constructor(readonly dropped: () => void) {}
 
   /** Whether the packet that `reader` has read is to be told. */
   takes(member: number, reader: DataPacketReader, bytes: Uint8Array, now: number): boolean {
@@ -67,7 +63,7 @@ export class ChatTap {
 
   #mayTell({ allowance }: Writer, bytes: Uint8Array, now: number): boolean {
     if (allowance.isOverdrawn(now)) {
-      this.#drops.count("data_chat_not_kept");
+      this.dropped();
       return false;
     }
     allowance.charge(bytes.length, now);

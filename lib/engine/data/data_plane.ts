@@ -67,7 +67,7 @@ export class DataPlane implements DataArrivals {
     this.#routes = new DataTrackRoutes(world);
     this.#reports = new DataReports((event) => world.emit(event), world.drops);
     this.#answers = new AnswerWatch((event) => world.emit(event));
-    this.#chats = new ChatTap(world.drops);
+    this.#chats = new ChatTap(() => world.drops.count("data_chat_not_kept"));
   }
 
   carryOut(command: EngineDataCommand): void {

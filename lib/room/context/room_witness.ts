@@ -7,6 +7,7 @@
  * @module
  */
 import { DataPacket } from "@livekit/protocol";
+import { ChatTap } from "../../engine/data/chat_tap.ts";
 import { NonceMemory } from "../../engine/data/nonce_memory.ts";
 import { mayBeChat } from "../../wire/chat_packet.ts";
 import { DataPacketReader } from "../../wire/data_packet.ts";
@@ -24,9 +25,16 @@ export class RoomWitnesses {
   readonly #witnesses = new Set<RoomWitness>();
   readonly #reader = new DataPacketReader();
   readonly #nonces = new NonceMemory();
+  /** Of members of other nodes: those of this one are bounded where their packets come in. */
+  readonly #chats: ChatTap;
 
-  /** @param failed A witness threw. */
-  constructor(readonly failed: (error: unknown) => void) {}
+  /**
+   * @param failed A witness threw.
+   * @param dropped A member of another node wrote more than is told.
+   */
+  constructor(readonly failed: (error: unknown) => void, dropped: () => void) {
+    this.#chats = new ChatTap(dropped);
+  }
 
   get isEmpty(): boolean {
     return this.#witnesses.size === 0;
@@ -42,10 +50,29 @@ export class RoomWitnesses {
 
   /** Everybody was sent this packet; what cannot be read, or came before, is passed over. */
   said(bytes: Uint8Array): void {
-    if (this.isEmpty || !this.#reader.read(bytes)) return;
+    if (this.#isNews(bytes) && mayBeChat(this.#reader)) this.#tell(bytes);
+  }
+
+  /** The same of a member of another node, who has that number here. */
+  saidAfar(bytes: Uint8Array, member: number, now: number): void {
+    if (this.#isNews(bytes) && this.#chats.takes(member, this.#reader, bytes, now)) {
+      this.#tell(bytes);
+    }
+  }
+
+  /** A member of another node is gone. */
+  forget(member: number): void {
+    this.#chats.forget(member);
+  }
+
+  #isNews(bytes: Uint8Array): boolean {
+    const reader = this.#reader;
+    if (this.isEmpty || !reader.read(bytes)) return false;
     // The media plane drops what was sent before, and does not say so.
-    if (!this.#nonces.accept(this.#reader.nonce())) return;
-    if (this.#reader.hasDestinations || !mayBeChat(this.#reader)) return;
+    return this.#nonces.accept(reader.nonce()) && !reader.hasDestinations;
+  }
+
+  #tell(bytes: Uint8Array): void {
     let packet: DataPacket;
     try {
       packet = DataPacket.fromBinary(bytes);

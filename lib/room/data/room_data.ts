@@ -38,12 +38,16 @@ export class RoomData implements DataRoomFacts {
    */
   constructor(
     readonly name: string,
-    readonly context: Pick<RoomContext, "router" | "telemetry">,
-    platform: Pick<Platform, "timers" | "random">,
+    readonly context: Pick<RoomContext, "router" | "telemetry" | "counters">,
+    readonly platform: Pick<Platform, "timers" | "random" | "clock">,
     readonly link: () => Pick<RoomLink, "hasPeers" | "deliver">,
     witnessFailed: (error: unknown) => void,
   ) {
-    this.witnesses = new RoomWitnesses(witnessFailed);
+    const { counters } = context;
+    this.witnesses = new RoomWitnesses(
+      witnessFailed,
+      () => counters.count("room_chat_not_kept"),
+    );
     this.id = context.router.newDataId();
     const send = (packet: DataPacket, to: readonly string[]) => this.send(packet, "reliable", to);
     this.rpcs = new ServerRpcs(platform, send);
@@ -70,7 +74,9 @@ export class RoomData implements DataRoomFacts {
 
   /** A member of another node is no longer in the room. */
   remoteLeft(sid: string): void {
+    const number = this.#senders.get(sid);
     this.#senders.delete(sid);
+    if (number !== undefined) this.witnesses.forget(number);
   }
 
   /** Other nodes take reliable data again. */
@@ -90,7 +96,9 @@ export class RoomData implements DataRoomFacts {
     const addressed = to === undefined ? {} : { to };
     const type = "send_room_data";
     this.context.router.send({ type, room: this.id, kind, bytes, ...sender, ...addressed });
-    if (to === undefined) this.witnesses.said(bytes);
+    if (to !== undefined) return;
+    if (number === undefined) this.witnesses.said(bytes);
+    else this.witnesses.saidAfar(bytes, number, this.platform.clock.now());
   }
 
   /**

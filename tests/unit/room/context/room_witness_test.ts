@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { ChatMessage, DataPacket, UserPacket } from "@livekit/protocol";
+import { DropCounters } from "../../../../lib/base/drop_counters.ts";
+import { CHAT_LIMITS } from "../../../../lib/engine/data/chat_tap.ts";
+import type { RoomContext } from "../../../../lib/room/context/room_context.ts";
+import { RoomData } from "../../../../lib/room/data/room_data.ts";
 import { type RoomWitness, RoomWitnesses } from "../../../../lib/room/context/room_witness.ts";
+import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
 const CHAT = new DataPacket({
   value: { case: "chatMessage", value: new ChatMessage({ id: "1", message: "hello" }) },
@@ -17,7 +22,7 @@ function listening() {
 
 Deno.test("RoomWitnesses: one that throws harms neither the room nor the others, and is told of", () => {
   const errors: unknown[] = [];
-  const witnesses = new RoomWitnesses((error) => void errors.push(error));
+  const witnesses = new RoomWitnesses((error) => void errors.push(error), () => {});
   const fail = () => {
     throw new Error("a bug");
   };
@@ -33,7 +38,7 @@ Deno.test("RoomWitnesses: one that throws harms neither the room nor the others,
 
 Deno.test("RoomWitnesses pass over what is for some, what cannot be read and what is no chat", () => {
   const { told, witness } = listening();
-  const witnesses = new RoomWitnesses((error) => assert.fail(String(error)));
+  const witnesses = new RoomWitnesses((error) => assert.fail(String(error)), () => {});
   witnesses.said(CHAT);
   witnesses.add(witness);
   const packet = DataPacket.fromBinary(CHAT);
@@ -46,4 +51,41 @@ Deno.test("RoomWitnesses pass over what is for some, what cannot be read and wha
   witnesses.said(user.toBinary());
   witnesses.spoke([]);
   assert.deepEqual(told, []);
+});
+
+Deno.test("RoomWitnesses hear of who is on another node as much as of who is here, and no more", () => {
+  const { told, witness } = listening();
+  let dropped = 0;
+  const witnesses = new RoomWitnesses((error) => assert.fail(String(error)), () => dropped++);
+  witnesses.add(witness);
+  const { messagesPerS } = CHAT_LIMITS;
+  for (let i = 0; i < 5_000; i++) witnesses.saidAfar(CHAT, 7, 0);
+  assert.ok(told.length <= messagesPerS + 1, `${told.length} at once`);
+  assert.equal(told.length + dropped, 5_000);
+  const before = told.length;
+  witnesses.saidAfar(CHAT, 8, 0);
+  witnesses.saidAfar(CHAT, 7, 2_000);
+  assert.equal(told.length, before + 2, "others, and later");
+  witnesses.forget(7);
+});
+
+Deno.test("RoomData does not hear every message of a flood that comes from another node", () => {
+  const { told, witness } = listening();
+  const platform = new VirtualPlatform();
+  let sent = 0;
+  const router = { newDataId: () => 7, send: () => sent++ };
+  const counters = new DropCounters();
+  const context = { router, counters } as unknown as RoomContext;
+  const link = () => ({ hasPeers: true, deliver: () => true });
+  const data = new RoomData("lobby", context, platform, link, () => {});
+  data.witnesses.add(witness);
+  for (let i = 0; i < 5_000; i++) data.arrived({ from: "PA_far", kind: "reliable", bytes: CHAT });
+  assert.equal(sent, 5_000);
+  assert.equal(told.length + counters.get("room_chat_not_kept"), 5_000);
+  assert.ok(told.length <= CHAT_LIMITS.messagesPerS + 1, `${told.length} at once`);
+  const before = told.length;
+  data.arrived({ from: "", kind: "reliable", bytes: CHAT });
+  data.remoteLeft("PA_far");
+  data.arrived({ from: "PA_far", kind: "reliable", bytes: CHAT });
+  assert.equal(told.length, before + 2, "the server's own, and of who came anew");
 });
