@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { DataPacket } from "@livekit/protocol";
+import type { DataPacket } from "@livekit/protocol";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { Platform } from "../../base/platform.ts";
 import type { DataEvent } from "../../engine/messages/data_messages.ts";
@@ -131,7 +131,7 @@ export class RoomData implements DataRoomFacts {
         for (const stream of event.streams) this.context.telemetry.dataStream(stream);
         return;
       case "data_rpc_answer": {
-        const answer = rpcAnswerOf(DataPacket.fromBinary(event.bytes));
+        const answer = rpcAnswerOf(event.bytes);
         if (answer !== undefined) this.rpcs.take(session, answer);
         return;
       }

@@ -162,8 +162,14 @@ export class ServerRpcs {
   }
 }
 
-/** What a packet says about a call, if it does. */
-export function rpcAnswerOf({ value }: DataPacket): RpcAnswer | undefined {
+/** What a packet says about a call, if it does, and can be read. */
+export function rpcAnswerOf(bytes: Uint8Array): RpcAnswer | undefined {
+  let value: DataPacket["value"];
+  try {
+    ({ value } = DataPacket.fromBinary(bytes, { readUnknownFields: false }));
+  } catch {
+    return undefined;
+  }
   if (value.case === "rpcAck") return { type: "ack", requestId: value.value.requestId };
   if (value.case !== "rpcResponse") return undefined;
   const { requestId, value: result } = value.value;

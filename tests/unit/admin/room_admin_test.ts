@@ -465,6 +465,21 @@ Deno.test("RoomAdmin.performRpc() gives the payload of the response, and nobody 
   assert.equal(world.engine.sent.length, before + 1);
 });
 
+Deno.test("RoomAdmin.performRpc() takes an answer that cannot be read for none, which ends no session", async () => {
+  const { world, admin } = adminWorld();
+  const alice = await world.joined("alice");
+  const { call, packet } = await rpc(world, admin);
+  assert.ok(packet?.value.case === "rpcRequest");
+  const body = [...new RpcAck({ requestId: packet.value.value.id }).toBinary(), 0x0f];
+  // `rpc_ack`, whose second field is of a kind that there is not.
+  await alice.sendData("_reliable", Uint8Array.of(11 << 3 | 2, body.length, ...body));
+  assert.equal(alice.participant.closed, false);
+  const { id: requestId } = packet.value.value;
+  const response = new RpcResponse({ requestId, value: { case: "payload", value: "hello" } });
+  await answer(alice, { case: "rpcResponse", value: response });
+  assert.equal(await call, "hello");
+});
+
 Deno.test("RoomAdmin.performRpc() maps every way to fail", async () => {
   const { world, admin } = adminWorld();
   const alice = await world.joined("alice");
