@@ -16,10 +16,11 @@ import {
   DataStream_CompressionType as Compression,
   type DataStream_Header as Header,
   DataStream_OperationType as Operation,
+  type DataStream_TextHeader as TextHeader,
   type UserPacket,
 } from "@livekit/protocol";
 import { TokenBucket } from "../base/token_bucket.ts";
-import { CHAT_PACKET_TOPIC, CHAT_STREAM_TOPIC } from "../wire/chat_packet.ts";
+import { CHAT_PACKET_TOPIC, CHAT_STREAM_TOPIC, MAX_CHAT_STREAM_ID } from "../wire/chat_packet.ts";
 
 /** UTF-8 bytes of one message; more is left out, and said to be. */
 export const MOST_TEXT_BYTES = 16_384;
@@ -46,8 +47,11 @@ export interface ChatMessage {
   readonly isDeleted: boolean;
 }
 
+/** Nothing else of its header is kept, which may hold thousands of attributes. */
 interface OpenStream {
-  readonly header: Header;
+  readonly id: string;
+  readonly operation: TextHeader["operationType"];
+  readonly compression: Header["compression"];
   /** Twice as long whenever it is full: of parts each would take more memory than it has bytes. */
   content: Uint8Array;
   bytes: number;
@@ -99,10 +103,21 @@ export class ChatMessages {
     if (header.topic !== CHAT_STREAM_TOPIC || header.contentHeader.case !== "textHeader") {
       return undefined;
     }
-    const key = `${from}\0${header.streamId}`;
-    const stream = { header, content: new Uint8Array(), bytes: 0, isCut: false };
+    const { streamId, compression, inlineContent, contentHeader: { value: text } } = header;
+    if (streamId.length > MAX_CHAT_STREAM_ID) {
+      this.dropped++;
+      return undefined;
+    }
+    const key = `${from}\0${streamId}`;
+    const stream = {
+      id: streamId,
+      operation: text.operationType,
+      compression,
+      content: new Uint8Array(),
+      bytes: 0,
+      isCut: false,
+    };
     this.#streams.set(key, stream);
-    const { inlineContent } = header;
     if (inlineContent !== undefined) {
       append(stream, inlineContent);
       return this.#finish(key, "");
@@ -124,16 +139,15 @@ export class ChatMessages {
     const stream = this.#streams.get(key);
     this.#streams.delete(key);
     if (stream === undefined || reason !== "") return undefined;
-    const { streamId, contentHeader: { value: text }, compression } = stream.header;
+    const { id, operation, compression } = stream;
     const bytes = stream.content.subarray(0, stream.bytes);
     const plain = compression === Compression.DEFLATE_RAW ? inflated(bytes) : bytes;
-    if (plain === undefined || "operationType" in text! === false) {
+    if (plain === undefined) {
       this.dropped++;
       return undefined;
     }
-    const operation = text.operationType;
     return {
-      id: streamId.slice(0, MOST_ID),
+      id,
       ...cut(new TextDecoder().decode(plain), stream.isCut),
       edits: operation === Operation.UPDATE,
       isDeleted: operation === Operation.DELETE,

@@ -11,6 +11,9 @@ export const CHAT_STREAM_TOPIC = "lk.chat";
 /** Topic of user packets, before there were streams. */
 export const CHAT_PACKET_TOPIC = "lk-chat-topic";
 
+/** Longest name of a stream that is taken for one of a chat, UTF-16 units: SDKs use UUIDs. */
+export const MAX_CHAT_STREAM_ID = 128;
+
 /**
  * Whether what `reader` has read may be of a chat. Chunks and trailers do not say of what they are:
  * their streams do.
@@ -24,7 +27,8 @@ export function mayBeChat(reader: DataPacketReader): boolean {
     case DATA_VALUE.user:
       return reader.topic() === CHAT_PACKET_TOPIC;
     case DATA_VALUE.streamHeader:
-      return reader.topic() === CHAT_STREAM_TOPIC && reader.stream().type === "text";
+      return reader.topic() === CHAT_STREAM_TOPIC && reader.stream().type === "text" &&
+        reader.streamId().length <= MAX_CHAT_STREAM_ID;
     default:
       return false;
   }

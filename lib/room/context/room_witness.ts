@@ -75,7 +75,7 @@ export class RoomWitnesses {
   #tell(bytes: Uint8Array): void {
     let packet: DataPacket;
     try {
-      packet = DataPacket.fromBinary(bytes);
+      packet = DataPacket.fromBinary(bytes, { readUnknownFields: false });
     } catch {
       return;
     }

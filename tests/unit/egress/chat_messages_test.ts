@@ -1,5 +1,7 @@
 /** A recorded room's chat out of packets, whole, cut, broken and hostile. */
 import assert from "node:assert/strict";
+import v8 from "node:v8";
+import { runInNewContext } from "node:vm";
 import { deflateRawSync } from "node:zlib";
 import { ChatMessage, DataPacket, UserPacket } from "@livekit/protocol";
 import { ChatMessages, MOST_STREAMS, MOST_TEXT_BYTES } from "../../../lib/egress/chat_messages.ts";
@@ -108,6 +110,33 @@ Deno.test("ChatMessages keeps no more of a text that comes letter by letter", ()
   const more = now.heapUsed - heapUsed + now.external - external;
   assert.ok(more < 40_000_000, `${more} bytes more for 768,000 of text`);
   assert.equal(chat.trailer("s9")?.text, "a".repeat(3_000));
+});
+
+function heapInUse(): number {
+  v8.setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  collect();
+  return Deno.memoryUsage().heapUsed;
+}
+
+Deno.test("ChatMessages keeps little of streams that have begun, whatever their headers hold", () => {
+  const chat = new Chat();
+  const attributes = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`k${n}`, ""]));
+  const contentHeader = { case: "textHeader", value: {} };
+  const value = { streamId: "s", topic: "lk.chat", contentHeader, attributes };
+  const header = new DataPacket({ value: { case: "streamHeader", value } as Value }).toBinary();
+  const before = heapInUse();
+  for (let i = 0; i < MOST_STREAMS; i++) {
+    // Two packets in a row are one with the fields of both.
+    const from = new DataPacket({ participantIdentity: `writer-${i}` }).toBinary();
+    chat.messages.take(DataPacket.fromBinary(Uint8Array.of(...from, ...header)), chat.now);
+  }
+  const more = heapInUse() - before;
+  assert.ok(more < 2_000_000, `${more} bytes more`);
+  const long = "x".repeat(50_000);
+  chat.header(long);
+  assert.equal(chat.trailer(long), undefined);
+  assert.equal(chat.messages.dropped, 1);
 });
 
 Deno.test("ChatMessages bears whatever a client sends", () => {
