@@ -142,6 +142,20 @@ Deno.test("with auto-subscription data tracks come by themselves, to late joiner
   assert.deepEqual(told(alice), {}, "never one's own");
 });
 
+Deno.test("who wants the same data tracks has them by the same handles, so that packets are the same", async () => {
+  const world = new World();
+  const publisher = await world.joined("publisher");
+  const readers: ScriptedClient[] = [];
+  for (const name of ["one", "two", "three"]) readers.push(await world.joined(name));
+  for (let n = 1; n <= 4; n++) {
+    const sid = await publish(publisher, { pubHandle: n, name: `track-${n}` });
+    for (const reader of readers) await subscribe(reader, sid);
+  }
+  const [first, ...others] = readers.map(told);
+  assert.equal(Object.keys(first!).length, 4);
+  for (const other of others) assert.deepEqual(other, first);
+});
+
 Deno.test("unpublishing a data track ends it for everybody", async () => {
   const world = new World();
   const bob = await world.joined("bob", AUTO);

@@ -26,8 +26,7 @@ export class ParticipantData {
     const { options: { data }, platform: { random }, router, nodeId } = context;
     const newSid = () => randomId(random, "DTR_");
     this.tracks = new PublishedDataTracks(data.maxCustomEncodingLength, newSid);
-    // Handles start somewhere, so that nobody relies on the first one.
-    this.subscriptions = new DataTrackSubscriptions(random.uint32() % 256);
+    this.subscriptions = new DataTrackSubscriptions(firstHandle(nodeId));
     this.blobs = new DataBlobs(data);
     this.membership = new DataMembership(router, data.limits);
     const nameOf = (handle: number) => {
@@ -38,6 +37,14 @@ export class ParticipantData {
       router.send({ type: "set_data_track_routes", connection: publisher(), routes });
     });
   }
+}
+
+/**
+ * Handles start somewhere below 256, so that nobody relies on the first one, and for all on a node
+ * at the same: a packet is the same then for those who want the same tracks.
+ */
+function firstHandle(nodeId: string): number {
+  return [...nodeId].reduce((sum, letter) => (31 * sum + letter.charCodeAt(0)) % 256, 0);
 }
 
 /**
