@@ -206,8 +206,8 @@ export class ObjectUpload {
   }
 
   /**
-   * By which an object is known for this one, also after the answer was lost to the request that has
-   * written it, and to another process: it is not to come into the bucket twice.
+   * By which an object is known for this one, to another process as well, and where the answer was
+   * lost to the request that has written it: it is not to come into the bucket twice.
    */
   get #mark(): string {
     return this.#spool.name;
