@@ -22,6 +22,8 @@ export const UPDATE_BATCH_INTERVAL_MS = 3_000;
 const PROTOCOL_IDENTITY_RECONNECT = 12;
 /** Participants whose last sent version one receiver remembers. */
 const REMEMBERED_VERSIONS = 128;
+/** Newer than every version of somebody who is there. */
+const GONE = Infinity;
 
 /** One update on its way. */
 export interface QueuedUpdate {
@@ -99,8 +101,8 @@ function compareSessions(a: ParticipantInfo, b: ParticipantInfo): number {
 
 /** What one receiver has been told, so that nothing stale reaches it. */
 export class UpdateFilter {
-  /** By participant sid; insertion order is age. */
-  readonly #sent = new Map<string, { version: number; state: ParticipantInfo_State }>();
+  /** Versions by participant sid; {@linkcode GONE} from its end on. Insertion order is age. */
+  readonly #sent = new Map<string, number>();
 
   constructor(readonly protocol: number) {}
 
@@ -113,10 +115,9 @@ export class UpdateFilter {
     if (suppressed && this.protocol >= PROTOCOL_IDENTITY_RECONNECT) return false;
     const last = this.#sent.get(info.sid);
     if (last !== undefined) {
-      if (last.state === ParticipantInfo_State.DISCONNECTED) return false;
-      if (info.version < last.version) return false;
+      if (last === GONE || info.version < last) return false;
       const ends = info.state === ParticipantInfo_State.DISCONNECTED;
-      if (info.version === last.version && !ends) return false;
+      if (info.version === last && !ends) return false;
     }
     this.remember(info);
     return true;
@@ -125,8 +126,7 @@ export class UpdateFilter {
   /** Whether this receiver has been told this version of `sid`, or that it is gone. */
   knows(sid: string, version: number): boolean {
     const last = this.#sent.get(sid);
-    return last !== undefined &&
-      (last.version >= version || last.state === ParticipantInfo_State.DISCONNECTED);
+    return last !== undefined && last >= version;
   }
 
   /** Starts anew with `sid`. */
@@ -137,7 +137,8 @@ export class UpdateFilter {
   /** Records an info that was sent by other means, as in the join response. */
   remember(info: ParticipantInfo): void {
     this.#sent.delete(info.sid);
-    this.#sent.set(info.sid, { version: info.version, state: info.state });
+    const isGone = info.state === ParticipantInfo_State.DISCONNECTED;
+    this.#sent.set(info.sid, isGone ? GONE : info.version);
     if (this.#sent.size <= REMEMBERED_VERSIONS) return;
     for (const oldest of this.#sent.keys()) {
       this.#sent.delete(oldest);
