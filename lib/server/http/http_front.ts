@@ -293,7 +293,9 @@ class HttpFront implements HttpListener {
         socket,
         head,
         onTaken,
-        onEnd: () => this.#leave(connection),
+        // No closure: those of one function hold all that any of them does, here the request, for
+        // as long as the WebSocket lasts.
+        onEnd: this.#leave.bind(this, connection),
       });
       const answer = await handler(request, { remoteAddr: { hostname } });
       if (!isTaken) await refuse(answer);
