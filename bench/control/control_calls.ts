@@ -76,6 +76,8 @@ export interface Arrivals {
   readonly firstMediaMs: number[];
   /** From the first one's start until the last one had media or gave up. */
   readonly wallMs: number;
+  /** What the process with the participants took in this time. */
+  readonly cpuMicros: number;
   /** Why the others did not, one line each. */
   readonly failures: string[];
 }

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import process from "node:process";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { createCertificate } from "../../lib/transport/dtls/dtls_certificate.ts";
 import { SeededRandom } from "../../tests/support/virtual/seeded_random.ts";
@@ -12,8 +13,8 @@ import { packetsDue, type StreamShape } from "../load/frame_pacer.ts";
 import { openNativeSockets } from "../load/native_sockets.ts";
 import { openPortableSockets } from "../load/portable_sockets.ts";
 import {
+  joinAddress,
   type JoiningParticipant,
-  joinToken,
   LoadParticipant,
   type SharedParts,
 } from "../real_loads/client_participant.ts";
@@ -23,9 +24,7 @@ import type { ServerAccess } from "../real_loads/loads_calls.ts";
 import type { ArrivalOptions, Arrivals, PublishOptions } from "./control_calls.ts";
 
 /** How often sockets are read and first packets looked for, ms. */
-const LOOK_EVERY_MS = 2;
-/** Sockets are read less often when there are so many that looking costs. */
-const SOCKETS_PER_MS = 60;
+const SWEEP_EVERY_MS = 2;
 /** Whoever has come has little to say. */
 const LOOK_AT_ALL_MS = 50;
 /** A packet of 1,000 bytes every 20 ms; a publisher sends one in so many of them. */
@@ -42,6 +41,13 @@ const QUIET: ClientProfile = {
 };
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Somebody who waits for media. */
+interface Arriving {
+  readonly participant: LoadParticipant;
+  readonly giveUpAt: number;
+  readonly media: PromiseWithResolvers<void>;
+}
 
 /** What one publisher sends, at a rate of its own. */
 interface Sending {
@@ -63,13 +69,16 @@ export class Crowd {
     published: new Map(),
   };
   #everybody: LoadParticipant[] = [];
-  readonly #arriving = new Set<LoadParticipant>();
+  readonly #arriving = new Set<Arriving>();
   #sending: Sending[] = [];
   #isRunning = false;
 
   /** Joins one that publishes a video track from then on. */
   async publish({ server, room, every }: PublishOptions): Promise<void> {
-    const publisher = await this.#join(joiningAt(server, room, "publisher"));
+    // Its log of what left when is not for those who come: nobody asks how long packets take.
+    const shared = { ...this.#shared, published: new Map() };
+    const arriving = await this.#join(joiningAt(server, room, "publisher"), Infinity, shared);
+    const { participant: publisher } = arriving;
     const shape = videoShape(every);
     const layer = {
       width: 640,
@@ -78,17 +87,18 @@ export class Crowd {
       shape,
     };
     await publisher.begin([{ kind: "video", layers: [layer] }]);
-    this.#arriving.delete(publisher);
+    this.#arriving.delete(arriving);
     this.#sending.push({ publisher, since: performance.now() });
   }
 
-  /** See {@linkcode ParticipantCalls.arrive}. Tokens are made before the first one comes. */
+  /** See {@linkcode ParticipantCalls.arrive}. Addresses are made before the first one comes. */
   async arrive({ server, rooms, count, atOnce, limitMs }: ArrivalOptions): Promise<Arrivals> {
     const newcomers = await Promise.all(Array.from({ length: count }, async (_, i) => {
       const newcomer = joiningAt(server, rooms[i % rooms.length]!, `newcomer${i}`);
-      return { ...newcomer, token: await joinToken(newcomer) };
+      return { ...newcomer, address: await joinAddress(newcomer, QUIET.name) };
     }));
     const startedAt = performance.now();
+    const cpu = process.cpuUsage();
     const firstMediaMs: number[] = [];
     const failures: string[] = [];
     const joinOneAfterTheOther = async () => {
@@ -100,7 +110,9 @@ export class Crowd {
       }
     };
     await Promise.all(Array.from({ length: atOnce }, joinOneAfterTheOther));
-    return { firstMediaMs, failures, wallMs: performance.now() - startedAt };
+    const { user, system } = process.cpuUsage(cpu);
+    const wallMs = performance.now() - startedAt;
+    return { firstMediaMs, failures, wallMs, cpuMicros: user + system };
   }
 
   async leave(): Promise<void> {
@@ -113,25 +125,22 @@ export class Crowd {
   /** Joins and resolves with the time until the first RTP packet, ms. */
   async #arrive(newcomer: JoiningParticipant, limitMs: number): Promise<number> {
     const startedAt = performance.now();
-    const participant = await this.#join(newcomer);
-    try {
-      await participant.begin([]);
-      while (participant.streams(true) === 0) {
-        if (performance.now() - startedAt > limitMs) throw new Error("no media came");
-        await pause(LOOK_EVERY_MS);
-      }
-    } finally {
-      this.#arriving.delete(participant);
-    }
+    const { participant, media } = await this.#join(newcomer, startedAt + limitMs);
+    await Promise.all([participant.begin([]), media.promise]);
     return Math.round(performance.now() - startedAt);
   }
 
-  async #join(joining: JoiningParticipant): Promise<LoadParticipant> {
+  async #join(
+    joining: JoiningParticipant,
+    giveUpAt: number,
+    shared = this.#shared,
+  ): Promise<Arriving> {
     this.#run();
-    const participant = await LoadParticipant.join(joining, this.#shared);
+    const participant = await LoadParticipant.join(joining, shared);
+    const arriving = { participant, giveUpAt, media: Promise.withResolvers<void>() };
     this.#everybody.push(participant);
-    this.#arriving.add(participant);
-    return participant;
+    this.#arriving.add(arriving);
+    return arriving;
   }
 
   /** From the first one on, for the process's life. */
@@ -140,7 +149,7 @@ export class Crowd {
     this.#isRunning = true;
     let lookAt = 0;
     for (;;) {
-      await pause(Math.max(LOOK_EVERY_MS, this.#everybody.length / SOCKETS_PER_MS));
+      await pause(SWEEP_EVERY_MS);
       this.#sockets.sweep();
       const now = performance.now();
       for (const { publisher, since } of this.#sending) {
@@ -148,10 +157,21 @@ export class Crowd {
           track.sendUpTo(packetsDue(track.shape, 1, now - since));
         }
       }
-      const isLook = now >= lookAt;
-      if (isLook) lookAt = now + LOOK_AT_ALL_MS;
-      for (const participant of isLook ? this.#everybody : this.#arriving) participant.poll(now);
+      for (const arriving of this.#arriving) this.#follow(arriving, now);
+      if (now < lookAt) continue;
+      lookAt = now + LOOK_AT_ALL_MS;
+      for (const participant of this.#everybody) participant.poll(now);
     }
+  }
+
+  #follow(arriving: Arriving, now: number): void {
+    const { participant, giveUpAt, media } = arriving;
+    participant.poll(now);
+    const hasCome = participant.streams(true) > 0;
+    if (!hasCome && now < giveUpAt) return;
+    this.#arriving.delete(arriving);
+    if (hasCome) media.resolve();
+    else media.reject(new Error("no media came"));
   }
 }
 

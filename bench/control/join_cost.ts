@@ -38,7 +38,9 @@ export interface JoinCostRow {
   /** CPU time of the server's process for each join, above what it takes without newcomers. */
   readonly us_per_join: number;
   readonly us_per_join_by_thread: ThreadTimes;
-  /** The same for each who leaves; all do at once. */
+  /** CPU time of the clients' process for each join, with what else it does meanwhile. */
+  readonly clients_us_per_join: number;
+  /** CPU time of the server's process for each who leaves; all do at once. */
   readonly us_per_leave: number;
 }
 
@@ -88,7 +90,7 @@ async function measureLine(
   await crowd.call("leave", {});
   await pause(SETTLE_MS);
   const left = threadTimes(server.pid);
-  const { firstMediaMs, failures, wallMs } = arrivals;
+  const { firstMediaMs, failures, wallMs, cpuMicros } = arrivals;
   const joined = firstMediaMs.length;
   if (joined === 0) throw new Error(`nobody got in: ${failures[0]}`);
   const share = wallMs / QUIET_MS;
@@ -104,6 +106,7 @@ async function measureLine(
     median_ms: firstMediaMs.toSorted((a, b) => a - b)[joined >> 1]!,
     us_per_join: sum(threads),
     us_per_join_by_thread: threads,
+    clients_us_per_join: cpuMicros / joined,
     us_per_leave: (sum(left) - sum(stayed)) / (joined + ROOMS),
   };
 }

@@ -31,6 +31,16 @@ export interface ClientSocket extends Omit<WireSocket, "onDatagram"> {
   sendBurst(slots: readonly Uint8Array[], lengths: ArrayLike<number>, count: number): number;
 }
 
+/** A client's connection over TCP; what is sent leaves in order. */
+export interface ClientStream {
+  /** Takes what has come; the bytes are valid during the call. */
+  onBytes: (bytes: Uint8Array) => void;
+  /** Told once, unless it was closed here. */
+  onEnd: () => void;
+  send(bytes: Uint8Array): void;
+  close(): void;
+}
+
 /**
  * Takes each arriving RTP datagram: `bytes[offset .. offset + length)` is valid during the call.
  */
@@ -53,6 +63,12 @@ export interface ClientSockets {
   onRtp: RtpListener;
   /** A socket connected to `server`, or one that takes from anybody. */
   open(server: MediaAddress | undefined): Promise<ClientSocket>;
+  /**
+   * Connects to the server of a `ws://` or `wss://` address.
+   *
+   * @throws {Error} if nobody listens there.
+   */
+  connect(url: URL): Promise<ClientStream>;
   /** µs on the clock of arrival times. */
   now(): number;
   /** Reads everything that waits. */

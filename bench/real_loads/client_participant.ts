@@ -31,7 +31,6 @@ import {
   readDescription,
   withTransport,
 } from "../../tests/support/virtual/client_description.ts";
-import { type ResponseMessage, SignalClient } from "../../tests/support/wire/signal_client.ts";
 import type { ClientSockets } from "../load/client_sockets.ts";
 import { packetsAhead } from "../load/frame_pacer.ts";
 import { PublishedTrack } from "../load/published_track.ts";
@@ -39,14 +38,13 @@ import type { SentLog } from "../load/sent_log.ts";
 import { type ConnectionParts, LoadConnection } from "./client_connection.ts";
 import { type LoadSection, readSentSection, writeLoadOffer } from "./client_offer.ts";
 import type { ProfileName } from "./client_profiles.ts";
+import { ClientSignal, type HeardMessage } from "./client_signal.ts";
 import type { LoadCounts } from "./load_counts.ts";
 import type { LoadLayer, LoadTrack } from "./load_scenarios.ts";
 import type { ServerAccess, Signalling } from "./loads_calls.ts";
 
 /** Longest wait for an answer of the server, ms. */
 const ANSWER_LIMIT_MS = 20_000;
-/** Between two looks at what has come, ms. */
-const LOOK_EVERY_MS = 10;
 const DEFAULT_PING_S = 5;
 const QUALITIES = [VideoQuality.LOW, VideoQuality.MEDIUM, VideoQuality.HIGH] as const;
 /** By the library: what the SDKs that are made with it say of themselves. */
@@ -62,8 +60,8 @@ export interface JoiningParticipant {
   readonly room: string;
   readonly identity: string;
   readonly autoSubscribe: boolean;
-  /** Made now if absent; by whom it is made is not the server's business. */
-  readonly token?: string;
+  /** What {@linkcode joinAddress} makes of the others; made now if absent. */
+  readonly address?: URL;
 }
 
 /** What all participants of a load share. */
@@ -88,13 +86,15 @@ export class LoadParticipant {
   readonly #sids = new Map<string, string>();
   readonly #publisher: LoadConnection;
   readonly #subscriber: LoadConnection;
+  /** What is waited for until a message brings it. */
+  readonly #awaited = new Set<{ hasCome: () => boolean; resolve: () => void }>();
   #offerId = 0;
   #pingAt: number;
 
   private constructor(
     private readonly joining: JoiningParticipant,
     private readonly shared: SharedParts,
-    private readonly signal: SignalClient,
+    private readonly signal: ClientSignal,
     private readonly welcome: JoinResponse,
   ) {
     const { reach = "udp", relayTls: tls } = joining.server;
@@ -110,13 +110,7 @@ export class LoadParticipant {
     this.#publisher = connect(SignalTarget.PUBLISHER);
     this.#subscriber = this.#isSingle ? this.#publisher : connect(SignalTarget.SUBSCRIBER);
     this.#pingAt = performance.now() + this.#pingMs * shared.draw();
-    const early = signal.received.splice(0);
-    signal.onMessage = (message) => {
-      // Nobody asks for the past here, and a load may last.
-      signal.received.length = 0;
-      this.#receive(message);
-    };
-    for (const message of early) this.#receive(message);
+    signal.listen((message) => this.#receive(message));
   }
 
   /**
@@ -125,14 +119,8 @@ export class LoadParticipant {
    * @throws {Error} if the server refuses.
    */
   static async join(joining: JoiningParticipant, shared: SharedParts): Promise<LoadParticipant> {
-    const { server, signalling, autoSubscribe } = joining;
-    const url = joinUrl(server.url, joining.token ?? await joinToken(joining), {
-      flavour: signalling,
-      autoSubscribe,
-      clientInfo: SDKS[shared.profile.name],
-    });
-    const signal = await SignalClient.open(url);
-    const welcome = await signal.message("join");
+    const address = joining.address ?? await joinAddress(joining, shared.profile.name);
+    const { signal, welcome } = await ClientSignal.open(shared.sockets, address);
     return new LoadParticipant(joining, shared, signal, welcome);
   }
 
@@ -143,7 +131,7 @@ export class LoadParticipant {
     const offers = this.#isSingle || !subscriberPrimary || fastPublish || tracks.length > 0;
     if (offers) {
       const id = this.#offer();
-      await within("an answer", () => this.#answers.includes(id));
+      await this.#heard("an answer", () => this.#answers.includes(id));
       await this.#publisher.connected;
       this.#publisher.openChannels();
     }
@@ -212,10 +200,8 @@ export class LoadParticipant {
   }
 
   async leave(): Promise<void> {
-    if (this.signal.closed === undefined) {
-      this.#request({ case: "leave", value: new LeaveRequest() });
-      await this.signal.close();
-    }
+    this.#request({ case: "leave", value: new LeaveRequest() });
+    await this.signal.close();
     for (const connection of this.connections) await connection.close();
   }
 
@@ -228,7 +214,7 @@ export class LoadParticipant {
   }
 
   #request(message: SignalRequest["message"]): void {
-    if (this.signal.closed === undefined) this.signal.send(message);
+    this.signal.send(message);
   }
 
   #trickle(target: SignalTarget, candidate: string): void {
@@ -261,7 +247,7 @@ export class LoadParticipant {
       ...(isVideo ? videoFields(track.layers, cid) : {}),
     });
     this.#request({ case: "addTrack", value });
-    await within("trackPublished", () => this.#sids.has(cid));
+    await this.#heard("trackPublished", () => this.#sids.has(cid));
     const hasLayers = isVideo && track.layers.length > 1;
     this.#sections.push({
       mid: `${this.#sections.length + 1}`,
@@ -313,7 +299,28 @@ export class LoadParticipant {
     return id;
   }
 
-  #receive(message: ResponseMessage): void {
+  /** Settles when a message has brought what is waited for. */
+  async #heard(what: string, hasCome: () => boolean): Promise<void> {
+    if (hasCome()) return;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const limit = setTimeout(
+      () => reject(new Error(`Timed out waiting for ${what}`)),
+      ANSWER_LIMIT_MS,
+    );
+    const awaited = { hasCome, resolve };
+    this.#awaited.add(awaited);
+    await promise.finally(() => {
+      clearTimeout(limit);
+      this.#awaited.delete(awaited);
+    });
+  }
+
+  #receive(message: HeardMessage): void {
+    this.#take(message);
+    for (const { hasCome, resolve } of this.#awaited) if (hasCome()) resolve();
+  }
+
+  #take(message: HeardMessage): void {
     switch (message.case) {
       case "offer":
         return this.#receiveOffer(message.value);
@@ -370,13 +377,15 @@ export class LoadParticipant {
   }
 }
 
-/** A token as a participant's own server would make it. */
-export function joinToken(
-  { server, room, identity }: Pick<JoiningParticipant, "server" | "room" | "identity">,
-): Promise<string> {
+/** What a participant asks for, with a token as its own server would make it. */
+export async function joinAddress(
+  { server, signalling, room, identity, autoSubscribe }: JoiningParticipant,
+  library: ProfileName,
+): Promise<URL> {
   const token = new AccessToken(server.key, server.secret, { identity, ttl: "1h" });
   token.addGrant({ roomJoin: true, room });
-  return token.toJwt();
+  const options = { flavour: signalling, autoSubscribe, clientInfo: SDKS[library] };
+  return new URL(joinUrl(server.url, await token.toJwt(), options));
 }
 
 function videoFields(layers: readonly LoadLayer[], cid: string) {
@@ -397,12 +406,4 @@ function videoFields(layers: readonly LoadLayer[], cid: string) {
 
 function randomSsrc(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]! >>> 0;
-}
-
-async function within(what: string, look: () => boolean): Promise<void> {
-  const giveUpAt = performance.now() + ANSWER_LIMIT_MS;
-  while (!look()) {
-    if (performance.now() > giveUpAt) throw new Error(`Timed out waiting for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
-  }
 }

@@ -119,7 +119,9 @@ export class ClientReports {
     micros: number,
     now: number,
   ): void {
-    if (transportNumber >= 0) this.#arrivals.record(transportNumber, micros, false, now);
+    if (transportNumber >= 0 && this.#feedbackAt < Infinity) {
+      this.#arrivals.record(transportNumber, micros, false, now);
+    }
     if (media.kind !== "video" || !media.hasNack || this.draw() >= NACKED_SHARE) return;
     const { ssrc } = media.reception;
     // One NACK is about one stream; a second stream's loss waits for another day.

@@ -110,16 +110,17 @@ export function printFlood(figures: DataFloodFigures): void {
 /** Prints the titles; of another server threads are not told apart. */
 export function printJoinCostHead(): void {
   console.log(`\nA join, and a leave, when 300 others have come and gone: ms of the server's CPU`);
-  console.log("  server      join    main  workers  others   leave  joins/s  median ms");
+  console.log("  server      join    main  workers  others   leave clients  joins/s  median ms");
 }
 
 export function printJoinCost(row: JoinCostRow): void {
-  const { server, us_per_join, us_per_join_by_thread: threads, us_per_leave, failures } = row;
+  const { server, us_per_join, us_per_join_by_thread: threads, failures } = row;
   const ms = (us: number) => fixed(us / 1000, 2).padStart(8);
   const parts = [threads.main, threads.workers, threads.others].map(ms).join("");
   const rate = `${whole(row.joins_per_s).padStart(9)}${whole(row.median_ms).padStart(11)}`;
   const failed = failures.length === 0 ? "" : `  (some failed: ${failures[0]})`;
-  console.log(`  ${server.padEnd(8)}${ms(us_per_join)}${parts}${ms(us_per_leave)}${rate}${failed}`);
+  const beside = [row.us_per_leave, row.clients_us_per_join].map(ms).join("");
+  console.log(`  ${server.padEnd(8)}${ms(us_per_join)}${parts}${beside}${rate}${failed}`);
 }
 
 /** Prints what the control plane costs. */
