@@ -41,9 +41,10 @@ export class QueueSignal {
   /** The shortest wait in the message that is read. */
   #leastWaitMs = 0;
   #unseenUntil = -Infinity;
-  /** When the newest packet of a probe left. */
-  #burstAt = -Infinity;
+  /** The newest probe, how much of it left, and when its newest packet did. */
+  #burst = 0;
   #burstBytes = 0;
+  #burstAt = -Infinity;
 
   /** @param borneMs A queue no longer than this says nothing. */
   constructor(borneMs: number) {
@@ -90,9 +91,9 @@ export class QueueSignal {
     return this.#standing.needsBurst;
   }
 
-  /** A burst came at so many bits/s. */
-  burst(bps: number): void {
-    this.#standing.burst(bps);
+  /** A burst came at so many bits/s; whether that decided that it is {@linkcode isOthers}. */
+  burst(bps: number): boolean {
+    return this.#standing.burst(bps);
   }
 
   /** Packets left. */
@@ -101,8 +102,10 @@ export class QueueSignal {
   }
 
   /** A packet of a probe left: for a moment it makes a queue of its own, which says nothing. */
-  sentOfProbe(bytes: number, now: number): void {
-    this.#burstBytes = now - this.#burstAt > BURST_MS ? bytes : this.#burstBytes + bytes;
+  sentOfProbe(bytes: number, cluster: number, now: number): void {
+    // (One follows another so soon only where that was carried: it has left nothing.)
+    this.#burstBytes = cluster === this.#burst ? this.#burstBytes + bytes : bytes;
+    this.#burst = cluster;
     this.#burstAt = now;
   }
 
@@ -117,7 +120,8 @@ export class QueueSignal {
    *
    * @param isSample Of those around it none are told of: it is no part of a trend.
    */
-  arrived(sentAt: number, arrivedAt: number, now: number, isSample: boolean): void {
+  arrived(bytes: number, sentAt: number, arrivedAt: number, now: number, isSample: boolean): void {
+    this.#standing.arrived(bytes);
     this.#grace.arrived(sentAt, arrivedAt, now);
     this.#leastWaitMs = Math.min(this.#leastWaitMs, this.#clock.waitedMs(sentAt, arrivedAt));
     if (isSample || !this.#groups.add(sentAt, arrivedAt, now)) return;
@@ -151,7 +155,7 @@ export class QueueSignal {
   ): QueueTrend {
     const isDeepFall = now - rate.loweredAt < DEEP_FALL_MS &&
       rate.bps < rate.beforeBps * DEEP_FALL;
-    this.#standing.update(this.queueMs, bps, acked.recentBps, isDeepFall, now);
+    this.#standing.update(this.queueMs, bps, isDeepFall, now);
     if (this.#standing.isOthers) return averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
     const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS &&
       !acked.isOfSamples;
@@ -181,6 +185,7 @@ export class QueueSignal {
     this.#groups.clear();
     this.#trendline.clear();
     this.#unseenUntil = this.#burstAt = -Infinity;
+    this.#burst = 0;
     this.#standing.clear();
     this.#grace.clear();
   }

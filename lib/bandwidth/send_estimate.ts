@@ -376,7 +376,7 @@ export class SendEstimate {
       return;
     }
     this.begun(cluster, now);
-    if (this.#appLimit.staysBelow(now)) this.#queue.sentOfProbe(bytes, now);
+    if (this.#appLimit.staysBelow(now)) this.#queue.sentOfProbe(bytes, cluster, now);
     this.#result.sent(bytes, now);
     const { packets, countedBytes, sendMs } = this.#result;
     if (isWhole(probe, packets, countedBytes, sendMs)) this.#plan.left();
@@ -427,7 +427,7 @@ export class SendEstimate {
     else this.#loss.add(bytes, false, sentAt);
     packets.setFate(slot, FATE.received);
     const isSample = this.#sampling.isSample(sentAt);
-    this.#queue.arrived(sentAt, arrivedAt, now, isSample);
+    this.#queue.arrived(bytes, sentAt, arrivedAt, now, isSample);
     const { isLimited } = this.#appLimit;
     if (isSample) {
       const elapsedMs = this.#sampling.arrived(sequence16, arrivedAt);
@@ -454,7 +454,7 @@ export class SendEstimate {
   #believe(shownBps: number, now: number): void {
     const [rate, isFirst] = [this.#rate, this.#limitedBy === "start"];
     const { lostShare, packets, isSaturated: isFull } = this.#result;
-    this.#queue.burst(shownBps);
+    if (this.#queue.burst(shownBps)) rate.forgetLimit();
     const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
     const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, this.rttMs, now);
     if (bps < shownBps && this.#appLimit.staysBelow(now)) this.#plan.confirm(now);

@@ -35,6 +35,10 @@ const BURST_EACH = 4;
 const BURST_AFTER = 2;
 /** …and so many times that says that somebody else's packets were what it waited for. */
 const CLEARLY_FASTER = 1.4;
+/** One alone is chance where packets are lost or late: one in so many trials says so again… */
+const CONFIRMING_TRIALS = 2;
+/** …and it holds until the queue is so many times as long: what grows when more is sent is ours. */
+const GROWN = 1.5;
 
 /** The queue of one path. */
 export class StandingQueue {
@@ -43,10 +47,19 @@ export class StandingQueue {
   #since = -1;
   #trialAt = -1;
   #trialQueueMs = 0;
-  #trialAckedBps = 0;
-  #trialBytes = 0;
+  /** Since it began. */
+  #sentBytes = 0;
+  #arrivedBytes = 0;
+  /** What came before what is sent less could be seen; 0 until then. */
+  #onsetBps = 0;
+  /** What came in the trial before it; 0 if there was none. */
+  #beforeBps = 0;
   /** Trials one after the other in which no less was sent. */
   #untried = 0;
+  /** In which of them a burst said that the queue is somebody else's; -1 if in none. */
+  #saidIn = -1;
+  /** Bursts alone decided. */
+  #isSaid = false;
 
   /** Something is tried now: {@linkcode share} of what arrives is to be sent. */
   get isTrial(): boolean {
@@ -59,15 +72,26 @@ export class StandingQueue {
 
   /** Trials show nothing, as no less is sent: a burst may. */
   get needsBurst(): boolean {
-    return this.isTrial && this.#untried % BURST_EACH === BURST_AFTER;
+    if (!this.isTrial) return false;
+    return this.#saidIn < 0
+      ? this.#untried % BURST_EACH === BURST_AFTER
+      : this.#untried > this.#saidIn;
   }
 
-  /** A burst came at so many bits/s. */
-  burst(bps: number): void {
-    const before = this.#trialAckedBps;
-    if (!this.needsBurst || before <= 0 || bps < before * CLEARLY_FASTER) return;
-    this.isOthers = true;
-    this.#trialAt = -1;
+  /**
+   * A burst came at so many bits/s.
+   *
+   * @returns Whether that has decided that the queue is somebody else's.
+   */
+  burst(bps: number): boolean {
+    if (!this.needsBurst || this.#beforeBps <= 0) return false;
+    if (bps < this.#beforeBps * CLEARLY_FASTER) this.#saidIn = -1;
+    else if (this.#saidIn < 0) this.#saidIn = this.#untried;
+    else {
+      this.isOthers = this.#isSaid = true;
+      this.#trialAt = this.#saidIn = -1;
+    }
+    return this.isOthers;
   }
 
   /** Whether so long a queue is more than what frames of a few tracks make at a rate. */
@@ -77,48 +101,56 @@ export class StandingQueue {
 
   /**
    * @param bps The estimate.
-   * @param ackedBps What arrives.
    * @param isDeepFall What arrives has become much less a moment ago.
    */
-  update(queueMs: number, bps: number, ackedBps: number, isDeepFall: boolean, now: number): void {
+  update(queueMs: number, bps: number, isDeepFall: boolean, now: number): void {
     if (queueMs < burstMs(bps) + (this.isOthers || this.isTrial ? GONE_MS : STANDING_MS)) {
       this.clear();
       return;
     }
-    if (this.isOthers) return;
+    if (this.isOthers && !(this.#isSaid && queueMs > this.#trialQueueMs * GROWN)) return;
+    this.isOthers = this.#isSaid = false;
     if (this.#since < 0) this.#since = now;
     if (this.#trialAt < 0) {
       if (!isDeepFall && now - this.#since < BEFORE_TRIAL_MS) return;
-      this.#begin(queueMs, ackedBps, now);
+      this.#begin(queueMs, now);
       return;
     }
     const elapsed = now - this.#trialAt;
     if (elapsed < ONSET_MS) this.#trialQueueMs = Math.max(this.#trialQueueMs, queueMs);
+    else if (this.#onsetBps === 0) this.#onsetBps = this.#arrivedBytes * 8_000 / elapsed;
     if (elapsed < TRIAL_MS) return;
-    const sentBps = this.#trialBytes * 8_000 / elapsed;
+    const sentBps = this.#sentBytes * 8_000 / elapsed;
     const expected = Math.min(this.#trialQueueMs, elapsed * (1 - TRIAL_SHARE)) * EXPECTED;
-    const hasTried = sentBps <= this.#trialAckedBps * TRIED;
+    const hasTried = sentBps <= this.#onsetBps * TRIED;
     this.isOthers = hasTried && queueMs > this.#trialQueueMs - expected;
     this.#untried = hasTried ? 0 : this.#untried + 1;
+    if (hasTried || this.#untried > this.#saidIn + CONFIRMING_TRIALS) this.#saidIn = -1;
     if (this.isOthers) this.#trialAt = -1;
-    else this.#begin(queueMs, ackedBps, now);
+    else this.#begin(queueMs, now);
   }
 
   /** A packet left. */
   sent(bytes: number): void {
-    this.#trialBytes += bytes;
+    this.#sentBytes += bytes;
   }
 
-  #begin(queueMs: number, ackedBps: number, now: number): void {
+  /** A packet arrived. */
+  arrived(bytes: number): void {
+    this.#arrivedBytes += bytes;
+  }
+
+  #begin(queueMs: number, now: number): void {
+    const elapsed = now - this.#trialAt;
+    this.#beforeBps = this.isTrial && elapsed > 0 ? this.#arrivedBytes * 8_000 / elapsed : 0;
     this.#trialAt = now;
     this.#trialQueueMs = queueMs;
-    this.#trialAckedBps = ackedBps;
-    this.#trialBytes = 0;
+    this.#sentBytes = this.#arrivedBytes = this.#onsetBps = 0;
   }
 
   clear(): void {
-    this.isOthers = false;
-    this.#since = this.#trialAt = -1;
+    this.isOthers = this.#isSaid = false;
+    this.#since = this.#trialAt = this.#saidIn = -1;
     this.#untried = 0;
   }
 }

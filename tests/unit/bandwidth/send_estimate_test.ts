@@ -176,6 +176,40 @@ Deno.test("SendEstimate takes the queue that its own probe makes for no congesti
   }
 });
 
+/** A conversation at 700 kbit/s on a path of 1 Mbit/s, and its first probe. */
+function beforeProbe() {
+  const talk = new Conversation();
+  talk.talk(10_000, 700_000, queueOf(1_000_000));
+  talk.estimate.setDemand(150_000, 5_000_000, talk.now, 1_500_000);
+  return { talk, before: talk.estimate.bps, probe: talk.estimate.probe! };
+}
+
+/** Sends a probe, whole, and a little faster than it has to be. */
+function sendProbe(talk: Conversation, arrival: (sentAt: number) => number): void {
+  const { bps, bytes, cluster } = talk.estimate.probe!;
+  talk.estimate.begun(cluster, talk.now);
+  const packets = Math.ceil(bytes / 1_000) + 1;
+  talk.talk(packets * 8_000_000 / bps - 1, bps * 1.02, arrival, cluster);
+}
+
+Deno.test("SendEstimate lets pass what the newest probe makes of a queue, and not what all of them do", () => {
+  const { talk, probe } = beforeProbe();
+  const { estimate } = talk;
+  sendProbe(talk, (at) => at + 20);
+  while (estimate.probe === undefined) talk.talk(20, 700_000, (at) => at + 20);
+  assert.notEqual(estimate.probe.cluster, probe.cluster);
+  // Just then the path becomes slower than what is sent.
+  const before = estimate.bps;
+  const burstMs = estimate.probe.bytes * 8_000 / before;
+  const arrival = queueOf(0.65 * before);
+  const from = talk.now;
+  sendProbe(talk, arrival);
+  while (estimate.bps > 0.9 * before && talk.now < from + 2_000) {
+    talk.talk(20, 0.7 * before, arrival);
+  }
+  assert.ok(estimate.queueMs < burstMs + 60, `${estimate.queueMs} ms, ${burstMs} of the burst`);
+});
+
 Deno.test("SendEstimate starts below its start where the first probe fills the path", () => {
   const talk = new Conversation();
   talk.estimate.setDemand(150_000, 5_000_000, talk.now, 2_000_000);
@@ -406,6 +440,41 @@ for (const isOthers of [true, false]) {
     }
   });
 }
+
+Deno.test("SendEstimate forgets where the queue grew once bursts say that it was somebody else's", () => {
+  const talk = new Conversation();
+  const { estimate } = talk;
+  const [base, packet] = [57_000, 125];
+  const sound = (ms: number, bps: number, arrival: (at: number) => number) =>
+    talk.talk(ms, bps, arrival, 0, true, packet);
+  estimate.restore(80_000);
+  sound(3_000, 70_000, (at) => at + 20);
+  const from = talk.now;
+  sound(1_500, 70_000, (at) => at + 20 + 0.2 * (at - from));
+  assert.ok(estimate.bps < base, `${estimate.bps}`);
+  // From here on it stays as it is, whatever is sent.
+  const beside = (at: number) => at + 320;
+  let heardAt = Infinity;
+  while (talk.now < from + 20_000 && heardAt === Infinity) {
+    estimate.setDemand(base, base, talk.now);
+    if (talk.now >= estimate.nextWakeAt()) estimate.tick(talk.now);
+    const { probe } = estimate;
+    if (probe === undefined) sound(200, 45_000, beside);
+    else {
+      const ms = 6 * packet * 8_000 / probe.bps - 1;
+      talk.talk(ms, probe.bps, beside, probe.cluster, true, packet);
+    }
+    if (estimate.bps >= base) heardAt = talk.now;
+  }
+  assert.ok(heardAt < Infinity);
+  // What follows is growth alone.
+  estimate.isNumbered = false;
+  sound(1_000, 70_000, beside);
+  const heardBps = estimate.bps;
+  sound(600, 70_000, beside);
+  // Near where the queue grew it is 4 kbit/s in a second.
+  assert.ok(estimate.bps > heardBps + 8_000, `${heardBps} → ${estimate.bps}`);
+});
 
 for (const unanswered of [1, 40]) {
   Deno.test(`SendEstimate asks again when all is paused and ${unanswered} packets stay unanswered`, () => {
