@@ -537,11 +537,9 @@ export class DownTrack implements PacketReceiver {
    */
   senderReport(now: number, out: SenderReportFigures): boolean {
     const clock = this.#clock;
-    if (clock === undefined || !clock.known || this.#output.packets === 0 || this.#resync) {
-      return false;
-    }
+    if (clock === undefined || this.#output.packets === 0 || this.#resync) return false;
+    if (!this.#timestamps.report(clock, this.#clockRate, now, out)) return false;
     out.ssrc = this.#section.ssrc;
-    out.setTime(clock, this.#clockRate, this.#timestamps.offset, now);
     out.packetCount = this.#output.packets >>> 0;
     out.octetCount = this.#output.octets % 0x1_0000_0000;
     return true;

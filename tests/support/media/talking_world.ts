@@ -43,6 +43,8 @@ export class TalkingStream {
   isOn = true;
   /** For how long its RTP clock stood still, ms. */
   stoodStillMs = 0;
+  /** How long it is encoded, ms. */
+  encodingMs = 0;
   sequence: number;
   nextReportAt: number;
 
@@ -69,6 +71,8 @@ export interface Reading {
   readonly kind: Kind;
   readonly at: number;
   readonly spatial: number;
+  /** How many publications of its kind came before. */
+  readonly earlier: number;
   /** By the last report alone, and by all that a receiver looks at; ms, never negative. */
   readonly off: readonly [number, number];
 }
@@ -89,6 +93,8 @@ export class TalkingWorld {
   readonly voice: TalkingStream;
   readonly camera: TalkingStream[];
   readonly readings: Reading[] = [];
+  /** How often each was published again. */
+  readonly again: Record<Kind, number> = { audio: 0, video: 0 };
   /** When reports left. */
   readonly reportedAt: Record<Kind, number[]> = { audio: [], video: [] };
   /** How much later than by jitter what leaves now arrives, ms. */
@@ -154,7 +160,20 @@ export class TalkingWorld {
   republish(kind: Kind): void {
     this.up[kind] = publishedTrack(kind);
     for (const stream of this.streams.filter((one) => one.kind === kind)) this.restart(stream);
-    this.side.setSource(downTrack(kind), `UT_${kind}_2` as UpTrackId, this.up[kind], this.now);
+    const id = `UT_${kind}_${++this.again[kind]}` as UpTrackId;
+    this.side.setSource(downTrack(kind), id, this.up[kind], this.now);
+  }
+
+  /** The camera is encoded in another codec, by an encoder that is as slow as that. */
+  switchCodec(encodingMs: number): void {
+    this.republish("video");
+    for (const stream of this.camera) stream.encodingMs = encodingMs;
+  }
+
+  /** The subscriber's section of it has changed: it is sent there anew, under the same SSRC. */
+  changeSection(kind: Kind): void {
+    this.side.remove(downTrack(kind), this.now);
+    this.#add(kind, EVERYTHING);
   }
 
   /** The stream begins anew, under another SSRC and with another clock. */
@@ -201,7 +220,7 @@ export class TalkingWorld {
       this.#arrive(() => {
         up.bindLayer(spatial, ssrc, CODECS[kind], this.now);
         up.receive(spatial, viewOf(bytes), this.now);
-      });
+      }, stream.encodingMs);
     }
     if (this.now < stream.nextReportAt) return;
     stream.nextReportAt += REPORT_MS[kind];
@@ -213,9 +232,9 @@ export class TalkingWorld {
     });
   }
 
-  #arrive(take: () => void): void {
+  #arrive(take: () => void, afterMs = 0): void {
     const jitter = this.#jitterMs > 0 ? this.random.below(this.#jitterMs) : 0;
-    this.#arrivals.push({ at: this.now + ONE_WAY_MS + jitter + this.lateMs, take });
+    this.#arrivals.push({ at: this.now + afterMs + ONE_WAY_MS + jitter + this.lateMs, take });
   }
 
   #readReports(compound: Uint8Array): void {
@@ -243,6 +262,7 @@ export class TalkingWorld {
       kind,
       at: this.now,
       spatial: body.getUint8(5),
+      earlier: this.again[kind],
       off: [
         Math.abs(byLast - ntpMs),
         Math.abs(this.#estimates[kind].ntpMsOf(timestamp) - ntpMs),

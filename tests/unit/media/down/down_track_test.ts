@@ -470,19 +470,23 @@ Deno.test("DownTrack maps the publisher's sender report to its own timestamps (l
   up.setMuted(true, 20);
   up.setMuted(false, 5000);
   send(2, vp8Payload({ pictureId: 6, tl0: 2, key: true }), { timestamp: 903_000, now: 5010 });
-  const out = sink.views[1]!.timestamp;
-  assert.equal(out, 900_000 + 5010 * 90);
+  assert.equal(sink.views[1]!.timestamp, 900_000 + 5010 * 90);
   // By the report from before it 903000 would be long ago.
   assert.equal(down.senderReport(5010, figures), false, "until the publisher says what it is now");
   up.receiveSenderReport(0, 3_900_000_005, 0x8000_0000, 903_000, 5010);
+  assert.equal(down.senderReport(5010, figures), false, "and a picture is where that puts it");
+  const next = vp8Payload({ pictureId: 7, tl0: 3 });
+  send(3, next, { timestamp: 906_000, now: 5043 });
+  const out = sink.views[2]!.timestamp;
+  assert.equal(out, 900_000 + 5000 * 90 + 3_000, "as if the clock had gone on");
   assert.ok(down.senderReport(6010, figures));
   const ntpMs = ntpToMs(figures.ntpSeconds, figures.ntpFraction);
   assert.ok(Math.abs(ntpMs - (3_900_000_005_500 + 1000)) < 0.01);
-  const captured = 3_900_000_005_500;
+  const captured = 3_900_000_005_500 + 3_000 / 90;
   const mapped = ntpMs + ((out - figures.rtpTimestamp) | 0) / 90;
   assert.ok(Math.abs(mapped - captured) < 0.1, `${mapped - captured} ms off`);
-  assert.deepEqual([figures.ssrc, figures.packetCount], [0xcafe_0001, 2]);
-  assert.equal(figures.octetCount, KEY.length + KEY.length + 1);
+  assert.deepEqual([figures.ssrc, figures.packetCount], [0xcafe_0001, 3]);
+  assert.equal(figures.octetCount, KEY.length + KEY.length + 1 + next.length);
 });
 
 Deno.test("DownTrack reports no time after a pause in which the publisher's clock stood still", () => {

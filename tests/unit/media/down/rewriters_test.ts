@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { RtcpClock } from "../../../../lib/media/layer/rtcp_clock.ts";
 import { SequenceRewriter } from "../../../../lib/media/down/sequence_rewriter.ts";
+import { SenderReportFigures } from "../../../../lib/media/down/down_track_options.ts";
 import { TimestampRewriter } from "../../../../lib/media/down/timestamp_rewriter.ts";
 import { Vp8Rewriter } from "../../../../lib/media/select/vp8_rewriter.ts";
 import { Vp8Descriptor } from "../../../../lib/wire/vp8_descriptor.ts";
@@ -158,6 +159,58 @@ Deno.test("TimestampRewriter brings pictures together that are older than what l
   assert.deepEqual(switched(true, 6_000), [1, 47, 94, 3_000, 47, 6_000]);
   assert.deepEqual(switched(false, 6_000), [1, 3_001, 6_001, 9_001, 3_001, 12_001], "no sound");
   assert.deepEqual(switched(true, 90_000)[1], 3_001, "nor a whole second");
+});
+
+/** A camera of which its subscriber was told, and which goes over to a source without a report. */
+function guessed(isVideo = true) {
+  const rewriter = new TimestampRewriter(isVideo);
+  const from = clockAt(3_900_000_000_000, 10_000);
+  const to = new RtcpClock();
+  rewriter.switchTo(10_000, undefined, from, 90_000, 2000, 0);
+  rewriter.forward(10_000, 0);
+  assert.ok(rewriter.report(from, 90_000, 0, new SenderReportFigures()));
+  rewriter.switchTo(50_000, from, to, 90_000, 2000, 100);
+  assert.equal(rewriter.forward(50_000, 100), 10_000 + 9_000);
+  return { rewriter, from, to };
+}
+
+Deno.test("TimestampRewriter moves a picture to where the first report of its source puts it", () => {
+  // Of what was captured at 100 ms by its arrival, and really at so many ms.
+  for (const capturedMs of [160, 80]) {
+    const { rewriter, to } = guessed();
+    const figures = new SenderReportFigures();
+    to.update(3_900_000_000, 0, 50_000 - 90 * capturedMs, 110);
+    assert.equal(rewriter.report(to, 90_000, 110, figures), false, "nothing is said of a guess");
+    assert.equal(rewriter.forward(50_000, 110), 10_000 + 9_000, "a picture stays whole");
+    assert.equal(rewriter.forward(53_000, 133), 10_000 + 90 * capturedMs + 3_000);
+    assert.equal(rewriter.forward(50_000, 134), 10_000 + 9_000, "also where a part of it is late");
+    assert.equal(rewriter.forward(56_000, 166), 10_000 + 90 * capturedMs + 6_000);
+    assert.ok(rewriter.report(to, 90_000, 170, figures));
+    assert.equal(figures.rtpTimestamp, 10_000 + 90 * 60, "60 ms after its clock was heard");
+  }
+});
+
+Deno.test("TimestampRewriter brings pictures together where the first report puts them too early", () => {
+  const { rewriter, to } = guessed();
+  to.update(3_900_000_000, 0, 50_000, 110);
+  const at = [53_000, 56_000, 59_000, 62_000].map((ticks) => rewriter.forward(ticks, 133) - 19_000);
+  assert.deepEqual(at, [1, 47, 94, 3_000]);
+});
+
+Deno.test("TimestampRewriter believes no first report that is absurd, and moves no sound", () => {
+  const { rewriter, to } = guessed();
+  to.update(3_900_000_000, 0, 50_000 - 90 * 1_000, 110);
+  assert.equal(rewriter.forward(53_000, 133), 10_000 + 9_000 + 3_000);
+  const sound = guessed(false);
+  sound.to.update(3_900_000_000, 0, 50_000 - 90 * 160, 110);
+  assert.equal(sound.rewriter.forward(53_000, 133), 10_000 + 9_000 + 3_000);
+});
+
+Deno.test("TimestampRewriter places a source that nothing came before by what it has told", () => {
+  const { rewriter } = guessed();
+  const next = clockAt(3_900_000_000_000, 70_000);
+  rewriter.switchTo(70_000 + 90 * 300, undefined, next, 90_000, 2000, 350);
+  assert.equal(rewriter.forward(70_000 + 90 * 300, 350), 10_000 + 90 * 300);
 });
 
 Deno.test("TimestampRewriter resumes a source whose clock stood still by the time that passed", () => {
