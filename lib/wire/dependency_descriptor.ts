@@ -15,7 +15,7 @@ import {
 } from "./dependency_structure.ts";
 
 /** Bytes of the mandatory fields; the flags follow if the extension is longer. */
-const MANDATORY_BYTES = 3;
+export const MANDATORY_BYTES = 3;
 const FLAG_BITS = 5;
 
 /** Fields of one descriptor, reused; meaningless after `parse` returned `false`. */
@@ -136,6 +136,13 @@ export class DependencyDescriptor {
 export function takesActiveTargets(bytes: Uint8Array, offset: number, length: number): boolean {
   return length >= MANDATORY_BYTES &&
     (length === MANDATORY_BYTES || (bytes[offset + MANDATORY_BYTES]! & 0x80) === 0);
+}
+
+/** Adds to the frame's number, 16 bits, in the descriptor at `bytes[at…]`. */
+export function addToFrameNumber(bytes: Uint8Array, at: number, offset: number): void {
+  const frame = (bytes[at + 1]! << 8 | bytes[at + 2]!) + offset;
+  bytes[at + 1] = frame >> 8 & 0xff;
+  bytes[at + 2] = frame & 0xff;
 }
 
 /** Bytes that {@linkcode writeActiveTargets} will write. */

@@ -5,9 +5,11 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { type Received, SimulcastWorld } from "../support/media/simulcast_world.ts";
+import { viewOf } from "../support/media/forwarding_fixtures.ts";
+import { type Received, SimulcastWorld, type TimedSink } from "../support/media/simulcast_world.ts";
 import { SeededRandom } from "../support/virtual/seeded_random.ts";
 
+const DESCRIPTOR_ID = 5;
 const EVERYTHING = { enabled: true, maxSpatial: 2, maxTemporal: 3 } as const;
 
 /** Asserts whole frames whose references were sent, and layers that begin with key frames. */
@@ -84,6 +86,40 @@ for (let seed = 1; seed <= 10; seed++) {
     assert.ok(tail.length > 10 && tail.every(({ tid }) => tid === 0));
   });
 }
+
+/** What the packets from `from` on say of themselves and of their frames. */
+function describedFrames({ packets }: TimedSink, from: number) {
+  return packets.slice(from).map(viewOf).map((view) => {
+    const at = view.extensionOffset(DESCRIPTOR_ID);
+    const bytes = view.bytes.slice(at, at + view.extensionLength(DESCRIPTOR_ID));
+    const { ssrc, sequenceNumber } = view;
+    return { ssrc, sequenceNumber, number: bytes[1]! << 8 | bytes[2]!, bytes };
+  });
+}
+
+Deno.test("DownTrack goes on with higher frame numbers when another source has lower ones", () => {
+  const [first, second] = [3, 1].map((layers) =>
+    new SimulcastWorld({ seed: layers, layers, described: true })
+  ) as [SimulcastWorld, SimulcastWorld];
+  const { down, sink } = first.subscribe(EVERYTHING);
+  for (const world of [first, second]) world.run(4_000);
+  const before = describedFrames(sink, 0).map(({ number }) => number);
+  first.up.removeDownTrack(down);
+  second.up.addDownTrack(down, second.now);
+  const from = sink.packets.length;
+  second.run(2_000);
+  const after = describedFrames(sink, from);
+  assert.ok(after.length > 40);
+  assert.equal(after[0]!.number, (before.at(-1)! + 1) & 0xffff);
+  const steps = after.slice(1).map(({ number }, i) => (number - after[i]!.number) & 0xffff);
+  assert.deepEqual([...new Set(steps)].sort(), [0, 1], "and each frame follows the one before");
+
+  const lost = after.at(-1)!;
+  down.receiveNack(Uint16Array.of(lost.sequenceNumber), 1, second.now + 100);
+  const [again] = describedFrames(sink, sink.packets.length - 1);
+  assert.notEqual(again!.ssrc, lost.ssrc);
+  assert.deepEqual(again!.bytes, lost.bytes, "what is sent again has the number that it had");
+});
 
 Deno.test("UpTrack.costs() tells the temporal layers of described VP8 apart", () => {
   const world = new SimulcastWorld({ seed: 1, layers: 2, described: true, payloadBytes: 500 });

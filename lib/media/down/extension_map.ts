@@ -9,6 +9,8 @@ import { EXTENSION_URI, type HeaderExtension } from "../../base/media_vocabulary
 import { NOT_NUMBERED, type PacketSink } from "../../base/packet_sink.ts";
 import {
   activeTargetsLength,
+  addToFrameNumber,
+  MANDATORY_BYTES,
   takesActiveTargets,
   writeActiveTargets,
 } from "../../wire/dependency_descriptor.ts";
@@ -106,9 +108,9 @@ export class ExtensionMap {
       .some((id) => id !== 0 && needsTwoByteForm(id, 1));
     this.#passed = from.reduce((mask, id) => id < 32 ? mask | 1 << id : mask, 0);
     const own = new Uint8Array(OWN_BYTES);
-    const bare = own.slice(0, this.#writeEach(own, 0, BARE, NOT_NUMBERED, 0, -1, 0, -1));
+    const bare = own.slice(0, this.#writeEach(own, 0, BARE, NOT_NUMBERED, 0, -1, 0, -1, 0));
     this.#skipped = this.#absSendTimeId === 0 ? bare : undefined;
-    const length = this.#writeEach(own, 0, BARE, numbered ? 0 : NOT_NUMBERED, 0, -1, 0, -1);
+    const length = this.#writeEach(own, 0, BARE, numbered ? 0 : NOT_NUMBERED, 0, -1, 0, -1, 0);
     this.#plain = this.#absSendTimeId === 0 ? own.slice(0, length) : undefined;
     this.#plainNumberAt = this.numberAt;
   }
@@ -126,6 +128,7 @@ export class ExtensionMap {
    *   mask; -1 to leave it as it is.
    * @param targetCount Decode targets there are; read only with a mask.
    * @param playoutDelay 24 bits, or -1 for none.
+   * @param frameOffset What is added to the number of the frame in the dependency descriptor.
    * @returns Bytes written, a multiple of four; 0 for no block, then the X bit must be 0.
    */
   write(
@@ -137,6 +140,7 @@ export class ExtensionMap {
     activeTargets = -1,
     targetCount = 0,
     playoutDelay = -1,
+    frameOffset = 0,
   ): number {
     const isNumbered = this.#transportCcId !== 0 && transportSequence >= 0;
     const plain = isNumbered ? this.#plain : this.#skipped;
@@ -153,6 +157,7 @@ export class ExtensionMap {
         activeTargets,
         targetCount,
         playoutDelay,
+        frameOffset,
       );
     }
     for (let i = 0; i < plain.length; i++) out[at + i] = plain[i]!;
@@ -175,6 +180,7 @@ export class ExtensionMap {
     activeTargets: number,
     targetCount: number,
     playoutDelay: number,
+    frameOffset: number,
   ): number {
     const writer = this.#writer;
     this.numberAt = this.timeAt = -1;
@@ -213,10 +219,13 @@ export class ExtensionMap {
         const longer = activeTargetsLength(bytes, start, length, targetCount);
         const value = writer.reserve(this.#to[i]!, longer);
         writeActiveTargets(out, value, bytes, start, length, activeTargets, targetCount);
+        if (frameOffset !== 0) addToFrameNumber(out, value, frameOffset);
         continue;
       }
       const value = writer.reserve(this.#to[i]!, length);
       for (let b = 0; b < length; b++) out[value + b] = bytes[start + b]!;
+      if (frameOffset === 0 || from[i] !== this.#descriptorId) continue;
+      if (length >= MANDATORY_BYTES) addToFrameNumber(out, value, frameOffset);
     }
     return writer.end();
   }

@@ -27,6 +27,9 @@ export class FrameSelection {
   #isVp8 = false;
   /** Spatial layer inside the stream that is being sent; -1 if it has none. */
   spatial = -1;
+  /** What is added to the numbers of frames, and the highest that was sent; negative: none was. */
+  #frameOffset = 0;
+  #lastFrame = -1;
   /** The wanted layer inside the stream can't be sent before a key frame. */
   needsKeyFrame = false;
 
@@ -34,7 +37,18 @@ export class FrameSelection {
   join(packet: SourcePacket, target: LayerTarget): void {
     this.#isVp8 = packet.layer.family === CODEC.vp8;
     if (this.#isVp8) this.#vp8.switchTo(packet.vp8, temporalLimit(packet, target));
+    if (packet.hasDescriptor) this.#continueNumbers(packet.descriptor.frameNumber);
     this.#forget();
+  }
+
+  /**
+   * Sources number their frames from anywhere, and libwebrtc's receivers leave out what has a lower
+   * number than they have seen, until they have stood still for three seconds.
+   */
+  #continueNumbers(first: number): void {
+    const ahead = first + this.#frameOffset - this.#lastFrame;
+    if (this.#lastFrame < 0 || (ahead << 16) > 0) return;
+    this.#frameOffset = (this.#lastFrame + 1 - first) & 0xffff;
   }
 
   #forget(): void {
@@ -51,6 +65,16 @@ export class FrameSelection {
    * @returns `false` if it is to be left out.
    */
   decide(packet: SourcePacket, late: boolean, target: LayerTarget, out: OutgoingPacket): boolean {
+    if (!this.#choose(packet, late, target, out)) return false;
+    if (packet.hasDescriptor) {
+      out.frameOffset = this.#frameOffset;
+      const frame = (packet.descriptor.frameNumber + this.#frameOffset) & 0xffff;
+      if (this.#lastFrame < 0 || (frame - this.#lastFrame) << 16 > 0) this.#lastFrame = frame;
+    }
+    return true;
+  }
+
+  #choose(packet: SourcePacket, late: boolean, target: LayerTarget, out: OutgoingPacket): boolean {
     switch (packet.svc) {
       case SVC.described:
         return this.#decideDescribed(packet, target, out);

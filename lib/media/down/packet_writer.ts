@@ -128,6 +128,7 @@ function writeHeader(
     packet.activeTargets,
     packet.targetCount,
     packet.playoutDelay,
+    packet.frameOffset,
   );
   out[0] = extensionBytes > 0 ? 0x90 : 0x80;
   const marker = (source.marker || packet.setsMarker) && !packet.empty;

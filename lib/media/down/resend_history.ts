@@ -37,6 +37,7 @@ const TRANSPORT_SEQUENCE = 12;
 const FORM = 13;
 /** Likewise: TL0PICIDX, KEYIDX, bytes of padding where there is nothing else. */
 const VP8 = 14;
+/** In 16 bits each: resends, and what is added to the number of the frame. */
 const RESENDS = 15;
 
 /** Flags. */
@@ -113,7 +114,7 @@ export class ResendHistory {
     words[word + FORM] = sent.payloadType | spatial << 8 | (sent.empty ? IS_EMPTY : 0) |
       (sent.setsMarker ? SETS_MARKER : 0) | (isLate ? IS_LATE : 0) | sent.targetCount << 24;
     words[word + VP8] = sent.tl0PicIdx | sent.keyIdx << 8 | sent.padding << 16;
-    words[word + RESENDS] = 0;
+    words[word + RESENDS] = sent.frameOffset << 16;
   }
 
   /** Sets what {@linkcode ResendHistory.note} was given but for payload type and sequence. */
@@ -130,6 +131,7 @@ export class ResendHistory {
     into.targetCount = form >>> 24;
     into.tl0PicIdx = words[word + VP8]! & 0xff;
     into.keyIdx = words[word + VP8]! >> 8 & 0xff;
+    into.frameOffset = words[word + RESENDS]! >>> 16;
   }
 
   /** The entry of outgoing number `out`, or -1 if it was never sent or is forgotten. */
@@ -213,7 +215,7 @@ export class ResendHistory {
   }
 
   resends(entry: number): number {
-    return this.#words[entry * WORDS + RESENDS]!;
+    return this.#words[entry * WORDS + RESENDS]! & 0xffff;
   }
 
   /** Monotonic ms of the last resend; `-Infinity` if there was none. */

@@ -47,6 +47,8 @@ export class OutgoingPacket implements NumberedPacket {
   activeTargets = -1;
   /** Decode targets there are. */
   targetCount = 0;
+  /** What is added to the frame's number in the dependency descriptor, 16 bits. */
+  frameOffset = 0;
   /** Playout delay to announce, 24 bits, or -1. */
   playoutDelay = -1;
   /** The subscriber's decoder would get what clients put behind a frame: it is left out. */
@@ -65,6 +67,7 @@ export class OutgoingPacket implements NumberedPacket {
     this.pictureId = -1;
     this.setsMarker = false;
     this.activeTargets = -1;
+    this.frameOffset = 0;
   }
 
   /** The payload is written as it is. */
