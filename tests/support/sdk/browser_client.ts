@@ -141,6 +141,14 @@ export class BrowserClient implements SdkClient {
   reroute(ports: Readonly<Record<number, number>>): Promise<void> {
     return this.call("reroute", ports);
   }
+  /** Notes when pictures of a subscribed video are shown, from now on. */
+  watchPictures(sid: string): Promise<void> {
+    return this.call("watchPictures", sid);
+  }
+  /** When they were, ms of the page. */
+  shownPictures(sid: string): Promise<readonly number[]> {
+    return this.call("shownPictures", sid);
+  }
   /** Before `connect`: nothing of video is retransmitted to it, by RTX. */
   refuseRtx(): Promise<void> {
     return this.call("refuseRtx");

@@ -5,8 +5,16 @@
  */
 "use strict";
 (() => {
-  const { DataPacket_Kind, DisconnectReason, Room, RoomEvent, Track, VideoPreset, VideoQuality } =
-    globalThis.LivekitClient;
+  const {
+    BackupCodecPolicy,
+    DataPacket_Kind,
+    DisconnectReason,
+    Room,
+    RoomEvent,
+    Track,
+    VideoPreset,
+    VideoQuality,
+  } = globalThis.LivekitClient;
 
   /** Side of the corner whose colour is reported, as a part of the picture. */
   const CORNER = 0.15;
@@ -47,7 +55,9 @@
   }
 
   async function connect(url, token, options) {
-    const { autoSubscribe = true, rtcConfig = {}, ownPatience, ...roomOptions } = options;
+    const { autoSubscribe = true, rtcConfig = {}, ownPatience, ...others } = options;
+    const { refusedCodec, ...roomOptions } = others;
+    if (refusedCodec !== undefined) methods.refuseCodec(refusedCodec);
     room = new Room(roomOptions);
     listen(room);
     joinStartedAt = performance.now();
@@ -172,6 +182,7 @@
       ...(options.sdkDefaults ? {} : {
         simulcast: options.simulcast ?? false,
         videoCodec: options.codec ?? "vp8",
+        ...(options.bothCodecs ? { backupCodecPolicy: BackupCodecPolicy.SIMULCAST } : {}),
         videoEncoding: encoding,
         screenShareEncoding: encoding,
         videoSimulcastLayers: layers,
@@ -494,7 +505,14 @@
   };
 
   /** For the other scripts of this page. */
-  globalThis.testClient = { methods, room: () => room, drawnTrack, toneTrack, cornerColor };
+  globalThis.testClient = {
+    methods,
+    room: () => room,
+    element: (sid) => elements.get(sid),
+    drawnTrack,
+    toneTrack,
+    cornerColor,
+  };
 
   /** Calls one method with JSON arguments; the outcome is JSON, too, and never a rejection. */
   globalThis.callTestClient = async (method, argumentsJson) => {

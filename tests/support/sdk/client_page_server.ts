@@ -22,6 +22,10 @@ const FILES: Readonly<Record<string, readonly [URL, string]>> = {
     new URL("client_page_whip.js", SUPPORT),
     "text/javascript; charset=utf-8",
   ],
+  "/client_page_watch.js": [
+    new URL("client_page_watch.js", SUPPORT),
+    "text/javascript; charset=utf-8",
+  ],
   "/data_peer": [new URL("page/data_peer.html", PEERS), "text/html; charset=utf-8"],
   "/data_peer.mjs": [
     new URL("page/data_peer.mjs.txt", PEERS),

@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly dynacast?: boolean;
   /** Waits no longer than the SDK does by itself, though the machine may be busy. */
   readonly ownPatience?: boolean;
+  /** What it says it cannot decode, as `video/VP9`. Browsers only. */
+  readonly refusedCodec?: string;
   /** Browsers only. */
   readonly rtcConfig?: {
     readonly iceTransportPolicy?: "relay" | "all";
@@ -52,6 +54,8 @@ export interface VideoOptions {
   /** Bits per second of the top layer. */
   readonly maxBitrate?: number;
   readonly codec?: "vp8" | "h264" | "vp9" | "av1";
+  /** Who can decode the first codec goes on with it while others get the second. Browser only. */
+  readonly bothCodecs?: boolean;
 }
 
 /** 190, 375 and 1,500 kbit/s, with as much noise as makes encoders use them, and no more. */
