@@ -322,16 +322,20 @@ function widened(
 }
 
 /** A path that stays as it is, and on which the next layer fits with little room, or nearly. */
-function constant(mbps: number, tracks: number, encoding?: Encoding) {
+function constant(mbps: number, tracks: number, source: Partial<LayeredOptions> = {}, wholeS = 0) {
   return (seed: number): Outcome => {
     const durationMs = 120_000;
-    const source = encoding === undefined ? {} : { encoding };
     const run = subscriber(seed, { steps: rates([0, mbps]), durationMs, tracks, source });
+    const isWhole = (level: number) => level >= TOP_LEVEL;
+    const estimates = between(run.flow, 20_000, durationMs).map(({ estimateBps }) => estimateBps);
     return {
       ...run,
       gates: [
         queueGate(run, SETTLE_MS, durationMs),
         steadyGate(run, 20_000, durationMs, CONSTANT_CHANGES),
+        wholeS > 0
+          ? atLeast("whole, s of the last 100", timeAtS(run, isWhole, 20_000, durationMs), wholeS)
+          : atMost("the estimate, of what there is", Math.max(...estimates) / (mbps * 1e6), 1.15),
         atMost("frozen, s", run.figures.freezeS, 0),
       ],
     };
@@ -571,7 +575,17 @@ export const SFU_CASES: readonly CongestionCase[] = [
     widened(10, 1, 10, 0.02, 400),
   ),
   caseOf("constant-2", "2.2 Mbit/s for two minutes, two tracks", constant(2.2, 2)),
-  caseOf("constant-540", "400 kbit/s, one track of 540 lines", constant(0.4, 1, LINES_540)),
+  caseOf(
+    "constant-540",
+    "400 kbit/s, one track of 540 lines",
+    constant(0.4, 1, { encoding: LINES_540 }),
+  ),
+  caseOf("constant-5", "1 Mbit/s, five tracks", constant(1, 5)),
+  caseOf(
+    "large-frames",
+    "2 Mbit/s, 15 frames a second of 540 lines",
+    constant(2, 1, { encoding: LINES_540, fps: 15 }, 95),
+  ),
   caseOf("fits", "0.5 → 2 Mbit/s, one track that takes 87 % of it", widened(2, 1, 20)),
   caseOf("late", "2.3 Mbit/s, one track, threads at both ends late by up to 30 ms", lateAtRate),
   caseOf("late-widened", "0.5 → 10 Mbit/s, one track, the same threads", lateWidened),

@@ -72,9 +72,19 @@ export class AppLimit {
     if (kept === 0 || this.#usedBytes * 8_000 >= bps * STEPS * USED_MS) this.#fullAt = now;
   }
 
-  /** Whether it has left some for so long that it does not follow the estimate. */
-  staysBelow(now: number): boolean {
-    return now - this.#fullAt >= FOLLOWED_MS;
+  /** Whether at least so much is sent that is no part of a probe, bits/s. */
+  sends(bps: number): boolean {
+    return this.#usedBytes * 8_000 >= bps * USED_MS;
+  }
+
+  /**
+   * Whether it has left some for so long that it does not follow the estimate: that a probe of a
+   * moment used all of it is no sign that it does.
+   *
+   * @param leastBps Who sends less, probes apart, has not begun yet.
+   */
+  staysBelow(now: number, leastBps = 0): boolean {
+    return now - this.#fullAt >= FOLLOWED_MS && this.sends(leastBps);
   }
 
   #pass(bps: number, now: number): void {

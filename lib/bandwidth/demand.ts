@@ -17,6 +17,14 @@ export class Demand {
   /** What has to fit for the next step up, 0 if there is none. */
   nextBps = 0;
 
+  /**
+   * What whoever has begun sends at least; `Infinity` where nothing more is wanted: then it does no
+   * harm that the estimate grows above what probes have shown, and the path may show that it is calm.
+   */
+  get begunBps(): number {
+    return this.nextBps > 0 ? this.baseBps / 2 : Infinity;
+  }
+
   set(baseBps: number, idealBps: number, nextBps: number): void {
     this.baseBps = quantised(this.baseBps, baseBps);
     this.idealBps = quantised(this.idealBps, idealBps);

@@ -27,6 +27,15 @@ const UNSEEN_QUEUE_MS = 100;
 const BURST_MS = 250;
 /** …and is as long as it takes to be sent, and so much, ms, for frames besides. */
 const FRAMES_MS = 30;
+/**
+ * Frames leave faster than the path takes them: with each a queue grows, and is gone before long.
+ * So it says nothing if a packet that waited no longer than this, ms…
+ */
+const EMPTY_MS = 5;
+/** …came so lately, ms: a camera of few frames has its largest ones that far apart… */
+const EMPTIED_MS = 200;
+/** …and it is no longer than this, ms. */
+const OF_FRAMES_MS = 40;
 /** Below this each packet is a queue, and sound is what waits: it is answered at once. */
 const LEAST_BURST_BPS = 250_000;
 
@@ -45,6 +54,11 @@ export class QueueSignal {
   #burst = 0;
   #burstBytes = 0;
   #burstAt = -Infinity;
+  /** When a packet came last, and when one that had not waited, by the receiver's clock, ms. */
+  #arrivedAt = -Infinity;
+  #emptyAt = -Infinity;
+  /** The estimate is too small for a queue of frames, or of a burst, to be borne. */
+  #isNarrow = false;
 
   /** @param borneMs A queue no longer than this says nothing. */
   constructor(borneMs: number) {
@@ -64,11 +78,11 @@ export class QueueSignal {
   /** It grows, or is about to. */
   get isWarning(): boolean {
     const { state, isWarning } = this.#trendline;
-    return (state === QUEUE.grows || isWarning) && !this.#isBorne;
+    return (state === QUEUE.grows || isWarning) && !this.#isBorne && !this.#isOfFrames;
   }
 
   get isGrowing(): boolean {
-    return this.#trendline.state === QUEUE.grows && !this.#isBorne;
+    return this.#trendline.state === QUEUE.grows && !this.#isBorne && !this.#isOfFrames;
   }
 
   /** It did not give way when we did: somebody else's. */
@@ -123,7 +137,10 @@ export class QueueSignal {
   arrived(bytes: number, sentAt: number, arrivedAt: number, now: number, isSample: boolean): void {
     this.#standing.arrived(bytes);
     this.#grace.arrived(sentAt, arrivedAt, now);
-    this.#leastWaitMs = Math.min(this.#leastWaitMs, this.#clock.waitedMs(sentAt, arrivedAt));
+    const waited = this.#clock.waitedMs(sentAt, arrivedAt);
+    this.#leastWaitMs = Math.min(this.#leastWaitMs, waited);
+    this.#arrivedAt = arrivedAt;
+    if (waited <= EMPTY_MS) this.#emptyAt = arrivedAt;
     if (isSample || !this.#groups.add(sentAt, arrivedAt, now)) return;
     const { sendDeltaMs, arrivalDeltaMs } = this.#groups;
     this.#trendline.add(sendDeltaMs, arrivalDeltaMs, arrivedAt, now);
@@ -144,25 +161,31 @@ export class QueueSignal {
    *
    * @param bps The estimate.
    * @param rate By delay, and when it fell how far.
-   * @param averageLoss 0–1.
+   * @param averageLoss 0–1, of what was lost.
    */
   trend(
     bps: number,
     acked: AckedRate,
     rate: RateControl,
-    averageLoss: number,
+    { averageLoss }: { readonly averageLoss: number },
     now: number,
   ): QueueTrend {
     const isDeepFall = now - rate.loweredAt < DEEP_FALL_MS &&
       rate.bps < rate.beforeBps * DEEP_FALL;
     this.#standing.update(this.queueMs, bps, isDeepFall, now);
+    this.#isNarrow = bps < LEAST_BURST_BPS;
     if (this.#standing.isOthers) return averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
     const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS &&
       !acked.isOfSamples;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;
-    const isPassing = state === QUEUE.grows &&
-      (this.#isBorne || this.#isOfBurst(bps, now) ||
-        this.#grace.isGiven(acked.sentPeakBps, bps, now));
+    if (state !== QUEUE.grows) return state;
+    if (this.#isOfFrames) {
+      // If it is none of frames it is long before it is seen to grow once more.
+      this.#unseenUntil = now + UNSEEN_MS;
+      return QUEUE.drains;
+    }
+    const isPassing = this.#isBorne || this.#isOfBurst(bps, now) ||
+      this.#grace.isGiven(acked.sentPeakBps, bps, now);
     return isPassing ? QUEUE.drains : state;
   }
 
@@ -186,6 +209,7 @@ export class QueueSignal {
     this.#trendline.clear();
     this.#unseenUntil = this.#burstAt = -Infinity;
     this.#burst = 0;
+    this.#arrivedAt = this.#emptyAt = -Infinity;
     this.#standing.clear();
     this.#grace.clear();
   }
@@ -194,7 +218,13 @@ export class QueueSignal {
   #isOfBurst(bps: number, now: number): boolean {
     const rttMs = this.rttMs < 0 ? DEFAULT_RTT_MS : this.rttMs;
     return now - this.#burstAt < rttMs + BURST_MS &&
-      bps >= LEAST_BURST_BPS && this.queueMs < FRAMES_MS + this.#burstBytes * 8_000 / bps;
+      !this.#isNarrow && this.queueMs < FRAMES_MS + this.#burstBytes * 8_000 / bps;
+  }
+
+  /** It was empty a moment ago, and is no longer than what frames make before it is again. */
+  get #isOfFrames(): boolean {
+    const wasEmpty = this.#arrivedAt - this.#emptyAt < EMPTIED_MS;
+    return wasEmpty && !this.#isNarrow && this.queueMs < OF_FRAMES_MS;
   }
 
   /** It is so short that it says nothing. */

@@ -218,10 +218,11 @@ export class SendEstimate {
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
     const wasOthers = this.#queue.isOthers;
-    const lost = this.#loss.averageLoss;
-    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, lost, now);
+    const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, this.#loss, now);
     if (this.#queue.isOthers && !wasOthers) this.#rate.forgetLimit();
-    this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isLimited, now);
+    const { begunBps } = this.#demand;
+    const isBelow = isLimited || this.#appLimit.staysBelow(now, begunBps);
+    this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isBelow, now);
     if (this.#rate.loweredAt !== before) {
       this.#plan.fell(this.#rate.beforeBps, this.#rate.bps, now);
       // What waits behind the socket, in the system's own buffers, shows as delay alone.
@@ -526,7 +527,7 @@ export class SendEstimate {
   /** Whether more is known in a moment: nobody's picture is missing until then. */
   #awaitsMore(now: number): boolean {
     const { baseBps, idealBps } = this.#demand;
-    return this.#plan.isClimbing(now) && this.#bps < idealBps && this.#acked.bps >= baseBps / 2;
+    return this.#plan.isClimbing(now) && this.#bps < idealBps && this.#appLimit.sends(baseBps / 2);
   }
 
   /** The path carries all that is wanted, and more, and loses next to nothing. */
@@ -587,12 +588,13 @@ export class SendEstimate {
     if (this.#bps >= this.#demand.idealBps && this.#isTrusted(now)) return false;
     if (!this.#silence.mayProbe(now)) return false;
     // (At the floor the rate falls to where it is already, which is no limit that was met.)
-    const isFloor = this.#demand.baseBps > this.#bps && this.#loss.averageLoss < SMALL_LOSS;
+    const isStarved = this.#demand.baseBps > this.#bps;
+    const isFloor = isStarved && this.#loss.averageLoss < SMALL_LOSS;
     if (isFloor && this.#queue.needsBurst) return true;
     if (this.#queue.isFull(this.#bps) && !this.#queue.isOthers) return false;
     if (this.#silence.isSilent(now)) return true;
     // Where all is used, the queue says where the limit is: it grew there a moment ago.
-    const knownMs = this.#appLimit.knownMs(this.#acked.bps, this.#bps);
+    const knownMs = this.#appLimit.knownMs(isStarved ? 0 : this.#acked.bps, this.#bps);
     return this.#appLimit.isLimited || now - this.#rate.loweredAt >= knownMs;
   }
 }

@@ -28,3 +28,12 @@ Deno.test("AppLimit takes whoever follows the estimate for no such one, also beh
   limit.used(100, 1_000_000, 20_000);
   assert.equal(limit.staysBelow(20_010), false, "what is sent now may be all that there is");
 });
+
+Deno.test("AppLimit knows who has not begun: what is sent besides probes is less than the least", () => {
+  const limit = new AppLimit();
+  send(limit, 0, 3_000, () => 40_000);
+  assert.equal(limit.sends(36_000), true);
+  assert.equal(limit.sends(60_000), false);
+  assert.equal(limit.staysBelow(3_000, 36_000), true);
+  assert.equal(limit.staysBelow(3_000, 60_000), false);
+});

@@ -101,6 +101,17 @@ Deno.test("SendEstimate grows on a clean path to at most 1.5 times what is ackno
   assert.ok(talk.estimate.rttMs < 60);
 });
 
+Deno.test("SendEstimate grows little above what is sent in whole layers: the next one is more", () => {
+  const talk = new Conversation();
+  for (let second = 0; second < 20; second++) {
+    talk.estimate.setDemand(160_000, 3_000_000, talk.now, 2_500_000);
+    talk.talk(1_000, 900_000, (at) => at + 20);
+  }
+  assert.ok(talk.estimate.bps >= 1_000_000, `${talk.estimate.bps}`);
+  // It is seen after a second and a half, and a second brings 8 %.
+  assert.ok(talk.estimate.bps < 1_000_000 * 1.08 ** 1.5, `${talk.estimate.bps}`);
+});
+
 Deno.test("SendEstimate believes what arrives, when more is sent than it allows and no queue grows", () => {
   const talk = new Conversation();
   // All that begins at once is late for a moment.
