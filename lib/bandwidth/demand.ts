@@ -18,8 +18,8 @@ export class Demand {
   nextBps = 0;
 
   /**
-   * What whoever has begun sends at least; `Infinity` where nothing more is wanted: then it does no
-   * harm that the estimate grows above what probes have shown, and the path may show that it is calm.
+   * What whoever has begun sends at least; `Infinity` where nothing more is wanted: it does no
+   * harm that the estimate grows above what probes have shown, and so the path may be found calm.
    */
   get begunBps(): number {
     return this.nextBps > 0 ? this.baseBps / 2 : Infinity;
