@@ -14,6 +14,9 @@ import { RoomWitnesses } from "../context/room_witness.ts";
 import type { DataMembership, DataPeer, DataRoomFacts } from "./data_membership.ts";
 import { rpcAnswerOf, ServerRpcs } from "./server_rpc.ts";
 
+/** Members of other nodes that are remembered after they have left. */
+export const MOST_LEFT = 256;
+
 /** A session that has a place in a room's data. */
 export interface DataSession extends DataPeer {
   readonly data: { readonly membership: DataMembership };
@@ -28,6 +31,8 @@ export class RoomData implements DataRoomFacts {
   readonly witnesses: RoomWitnesses;
   /** Numbers of senders on other nodes, by their sids. */
   readonly #senders = new Map<string, number>();
+  /** The same of those that have left: what they said may come later, and is of the same sender. */
+  readonly #gone = new Map<string, number>();
   /** Those who wait for other nodes. */
   readonly #held = new Set<DataSession>();
 
@@ -72,11 +77,11 @@ export class RoomData implements DataRoomFacts {
     this.#held.delete(session);
   }
 
-  /** A member of another node is no longer in the room. */
+  /** A member of another node is no longer in the room; some of its data may still be under way. */
   remoteLeft(sid: string): void {
-    const number = this.#senders.get(sid);
+    const number = this.#numberOf(sid);
     this.#senders.delete(sid);
-    if (number !== undefined) this.witnesses.forget(number);
+    this.#noteGone(sid, number);
   }
 
   /** Other nodes take reliable data again. */
@@ -87,11 +92,7 @@ export class RoomData implements DataRoomFacts {
 
   /** A packet of a member of another node, or of the server there. */
   arrived({ from, kind, bytes, to }: ArrivedData): void {
-    let number = this.#senders.get(from);
-    if (from !== "" && number === undefined) {
-      number = this.context.router.newDataId();
-      this.#senders.set(from, number);
-    }
+    const number = from === "" ? undefined : this.#numberOf(from);
     const sender = number === undefined ? {} : { from: number };
     const addressed = to === undefined ? {} : { to };
     const type = "send_room_data";
@@ -99,6 +100,29 @@ export class RoomData implements DataRoomFacts {
     if (to !== undefined) return;
     if (number === undefined) this.witnesses.said(bytes);
     else this.witnesses.saidAfar(bytes, number, this.platform.clock.now());
+  }
+
+  /** One sender has one number: what it says stays in order. */
+  #numberOf(sid: string): number {
+    const present = this.#senders.get(sid);
+    if (present !== undefined) return present;
+    const gone = this.#gone.get(sid);
+    const number = gone ?? this.context.router.newDataId();
+    if (gone === undefined) this.#senders.set(sid, number);
+    else this.#noteGone(sid, number);
+    return number;
+  }
+
+  /** Those that were heard of last stay. */
+  #noteGone(sid: string, number: number): void {
+    this.#gone.delete(sid);
+    this.#gone.set(sid, number);
+    if (this.#gone.size <= MOST_LEFT) return;
+    for (const [oldest, its] of this.#gone) {
+      this.#gone.delete(oldest);
+      this.witnesses.forget(its);
+      break;
+    }
   }
 
   /**
