@@ -264,20 +264,38 @@ export class ObjectUpload {
 
   async #sendRest(): Promise<void> {
     const { tags } = this.#facts;
+    let wasAsked = this.#facts.completes;
     const unsent = this.#spool.numbers.filter((number) => number > 1 && tags[number] === undefined);
     try {
       for (const number of unsent) await this.#sendPart(number);
       await this.#sendPart(1);
+      // In vain: there is still something to send parts to.
+      wasAsked = false;
       await this.#complete();
     } catch (error) {
       // It may have been completed by another process, or by this one, which waited no longer then.
-      if (!isEnded(error) || !await this.#isCompleted()) throw error;
+      const isCompleted = (client: S3Client) => this.#isCompleted(client, wasAsked);
+      if (!isEnded(error) || !await this.#again(isCompleted)) throw error;
     }
   }
 
-  async #isCompleted(): Promise<boolean> {
-    const there = await this.#again((client) => client.facts(this.#facts.key));
-    return there?.mark === this.#partsMark;
+  /**
+   * Whether an upload that there is no more has become the object of that name.
+   *
+   * @param wasAsked For it before, which is believed where the bucket does not tell whose that is.
+   */
+  async #isCompleted(client: S3Client, wasAsked: boolean): Promise<boolean> {
+    const { key } = this.#facts;
+    const there = await client.look(key);
+    if (there === "missing") return false;
+    if (there !== "hidden" && there.mark !== "") return there.mark === this.#partsMark;
+    if (!wasAsked) return false;
+    const why = there === "hidden"
+      ? "the object may not be looked at"
+      : "the storage keeps no metadata";
+    const { log } = this.#ports.platform;
+    log.warn("an upload that has ended is taken for complete", { file: key, why });
+    return true;
   }
 
   async #sendPart(number: number): Promise<void> {
@@ -300,21 +318,30 @@ export class ObjectUpload {
       throw new S3Failure("Incomplete", false, "a part of the file is lost");
     }
     let isRepeated = false;
+    await this.#completes(true);
     await this.#again(async (client) => {
       try {
         await client.complete(key, uploadId, all as string[], !this.#isWritten);
       } catch (error) {
         const wasRepeated = isRepeated;
         isRepeated = true;
-        if (!isTaken(error) && !isEnded(error)) throw error;
+        const isRefused = error instanceof S3Failure && !error.isPassing;
+        if (isRefused && !wasRepeated) await this.#completes(false);
         // The answer to a request that was carried out may have been lost.
+        if (isEnded(error) && await this.#isCompleted(client, wasRepeated)) return;
+        if (!isTaken(error)) throw error;
         const there = await client.facts(key);
-        if (there?.mark === this.#partsMark || wasRepeated && there?.mark === "") return;
+        if (there?.mark === this.#partsMark) return;
         // A playlist was read while it grew, when it was smaller than a part.
-        if (!isTaken(error) || there?.mark !== this.#mark) throw error;
+        if (there?.mark !== this.#mark) throw error;
         await client.complete(key, uploadId, all as string[], false);
       }
     });
+  }
+
+  async #completes(completes: boolean): Promise<void> {
+    this.#facts.completes = completes;
+    await this.#note();
   }
 
   /** No object of others is overwritten: a name that is taken gets a number. */

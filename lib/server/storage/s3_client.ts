@@ -117,14 +117,20 @@ export class S3Client {
    * services say instead of telling that it is not.
    */
   async facts(key: string): Promise<ObjectFacts | undefined> {
+    const found = await this.look(key);
+    return typeof found === "string" ? undefined : found;
+  }
+
+  /** The same, told apart: `hidden` may be there or not. */
+  async look(key: string): Promise<ObjectFacts | "missing" | "hidden"> {
     try {
       const { headers } = await this.#send({ method: "HEAD", url: objectUrl(this.target, key) });
       const size = Number(headers.get("content-length") ?? 0);
       return { size, tag: headers.get("etag") ?? "", mark: headers.get(MARK_HEADER) ?? "" };
     } catch (error) {
       // Without a body there is no name for what is wrong; the next request tells.
-      if (error instanceof S3Failure && !error.isPassing) return undefined;
-      throw error;
+      if (!(error instanceof S3Failure) || error.isPassing) throw error;
+      return error.code === "404" ? "missing" : "hidden";
     }
   }
 

@@ -22,6 +22,8 @@ export interface UploadFacts {
   uploadId: string;
   /** One is being begun, whose id nobody knows yet. */
   begins: boolean;
+  /** The bucket was asked to make one object of the parts, and has not refused it. */
+  completes: boolean;
   /** What parts are called that the bucket has, by number. */
   readonly tags: Record<number, string>;
 }
@@ -310,10 +312,11 @@ async function partsIn(folder: string): Promise<LeftPart[]> {
 /** `undefined` for what no process of this version has written. */
 function readFacts(text: string): UploadFacts | undefined {
   try {
-    const { bucketUrl, key, type, uploadId, tags, begins, sealed = "" } = JSON.parse(text);
+    const { bucketUrl, key, type, uploadId, tags, sealed = "", ...flags } = JSON.parse(text);
     const texts = [bucketUrl, sealed, key, type, uploadId, ...Object.values(tags)];
     if (texts.some((value) => typeof value !== "string")) return undefined;
-    return { bucketUrl, sealed, key, type, uploadId, tags, begins: begins === true };
+    const [begins, completes] = [flags.begins === true, flags.completes === true];
+    return { bucketUrl, sealed, key, type, uploadId, tags, begins, completes };
   } catch {
     return undefined;
   }

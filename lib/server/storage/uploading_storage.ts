@@ -94,6 +94,7 @@ export class UploadingStorage implements RecordingStorage {
       type: mediaType(name),
       uploadId: "",
       begins: false,
+      completes: false,
       tags: {},
     };
     await spool.note(facts);

@@ -35,6 +35,8 @@ export class FakeBucket {
   swallows = "";
   /** Forgets metadata. */
   hasNoMetadata = false;
+  /** Whoever signs may write, and not look. */
+  isHidden = false;
   /** Called with each request before it is carried out. */
   asked: (line: string) => void = () => {};
   /** Refuses requests for new objects alone, as older services do. */
@@ -87,7 +89,9 @@ export class FakeBucket {
       return method === "POST" ? this.#begin(key, mark) : this.#list(query.get("prefix") ?? "");
     }
     if (id !== "" && upload?.key !== key) return error(404, "NoSuchUpload");
-    if (method === "HEAD") return this.#head(key);
+    if (method === "HEAD") {
+      return this.isHidden ? new Response(null, { status: 403 }) : this.#head(key);
+    }
     if (query.get("list-type") === "2") return this.#listObjects(query);
     if (method === "GET") return this.#get(key, headers);
     const isTaken = headers.get("if-none-match") === "*" && this.objects.has(key);

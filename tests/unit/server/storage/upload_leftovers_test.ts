@@ -375,13 +375,87 @@ for (const lines of [3, 200]) {
     }));
 }
 
-for (const name of ["a/b.webm", "a/c.webm"]) {
-  const what = name === "a/b.webm" ? "smaller than a part" : "of parts";
+for (const where of ["keeps no metadata", "lets nobody look"]) {
+  /** A bucket that does not say whose its objects are. */
+  const mute = ({ bucket }: Uploads) => {
+    bucket.hasNoMetadata = where.includes("metadata");
+    bucket.isHidden = where.includes("look");
+  };
+  const record = (uploads: Uploads) => {
+    const file = uploads.open();
+    for (let n = 0; n < 25; n++) file.append(piece(100, n));
+    return file.close();
+  };
+  const taken = ({ warnings }: Uploads) =>
+    warnings.filter(({ message }) => message === "an upload that has ended is taken for complete");
+
+  Deno.test(`an object of parts that a bucket took which ${where} is not asked for again for good`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket, places } = uploads;
+      mute(uploads);
+      bucket.swallows = "POST calls/a/b.webm?";
+      await uploads.until(record(uploads), 1_000);
+      assert.deepEqual(uploads.whys, ["the storage does not answer"]);
+      await uploads.until(uploads.after(RETRY_MS), 5_000);
+      await uploads.eventually(() => places.waitingBytes === 0);
+      assert.deepEqual([...bucket.objects.keys()], ["calls/a/b.webm"]);
+      assert.deepEqual(await uploads.spool(), { bytes: 0, uploads: 0 });
+      const why = where.includes("look")
+        ? "the object may not be looked at"
+        : "the storage keeps no metadata";
+      assert.deepEqual(taken(uploads).map(({ fields }) => fields), [
+        { file: "calls/a/b.webm", why },
+      ]);
+    }, { patienceMs: 10_000 }));
+
+  Deno.test(`an upload that somebody aborts after it was refused is not taken for complete: ${where}`, () =>
+    Uploads.run(async (uploads) => {
+      const { bucket, places } = uploads;
+      mute(uploads);
+      bucket.asked = (line) => {
+        if (line !== "POST calls/a/b.webm?") return;
+        bucket.objects.set("calls/a/b.webm", { bytes: piece(2_500, 99), type: "" });
+      };
+      await uploads.until(record(uploads), 1_000);
+      assert.deepEqual(uploads.whys, ["another server has taken the name meanwhile"]);
+      bucket.uploads.clear();
+      const told = () => uploads.warnings.filter(({ message }) => /stays on the/.test(message));
+      const before = told().length;
+      await uploads.until(uploads.after(RETRY_MS), 5_000);
+      await uploads.eventually(() => told().length > before);
+      assert.equal(places.waitingBytes, PART);
+      assert.deepEqual(taken(uploads), []);
+    }));
+}
+
+Deno.test("an upload that was aborted before it was asked for again is no object where there is none", () =>
+  Uploads.run(async (uploads) => {
+    const { bucket, places } = uploads;
+    bucket.asked = (line) => {
+      if (line !== "POST calls/a/b.webm?" || bucket.uploads.size === 0) return;
+      bucket.uploads.clear();
+      throw new TypeError("connection reset");
+    };
+    const file = uploads.open();
+    for (let n = 0; n < 25; n++) file.append(piece(100, n));
+    await uploads.until(file.close());
+    assert.deepEqual(uploads.whys, ["the storage has given the upload up"]);
+    assert.equal(places.waitingBytes, PART);
+  }));
+
+for (
+  const [name, mark] of [
+    ["a/b.webm", "UP_theirs"],
+    ["a/c.webm", "UP_theirs"],
+    ["a/c.webm", ""],
+  ] as const
+) {
+  const what = `${name === "a/b.webm" ? "smaller than a part" : "of parts"}, ${mark || "no"} mark`;
   Deno.test(`an object of others is not taken for one's own, though as long: ${what}`, () =>
     Uploads.run(async (uploads) => {
       const { bucket, whys } = uploads;
       const length = name === "a/b.webm" ? 5 : 25;
-      const theirs = { bytes: piece(length * 100, 99), type: "", mark: "UP_theirs" };
+      const theirs = { bytes: piece(length * 100, 99), type: "", mark };
       bucket.asked = (line) => {
         if (!/^(?:PUT|POST) calls\/a\/..webm\??$/.test(line) || bucket.objects.size > 0) return;
         bucket.objects.set(`calls/${name}`, theirs);

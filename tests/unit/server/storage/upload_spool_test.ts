@@ -19,7 +19,7 @@ Deno.test("UploadSpool is nobody else's though others look for what was left at 
     folder = root;
     // Whoever looks now has begun before.
     await new Promise((resolve) => setTimeout(resolve, 2));
-    await spool.note({ ...facts, begins: false });
+    await spool.note({ ...facts, begins: false, completes: false });
     const reopened = await UploadSpool.reopen(spool.folder, room);
     if (reopened !== undefined) taken.push(i);
     reopened?.spool.leave();
