@@ -63,6 +63,7 @@ export const CHAPTERS: readonly SiteChapter[] = [
     pages: [
       { source: "docs/quality.md", name: "Quality" },
       { source: "docs/performance.md", name: "Performance" },
+      { source: "docs/performance_work.md", name: "What made it fast" },
       { source: "docs/drops.md", name: "What is counted and not used" },
       { source: "docs/architecture.md", name: "Architecture" },
       { source: "README.md", name: "The project" },
