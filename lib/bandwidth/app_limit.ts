@@ -65,7 +65,7 @@ export class AppLimit {
 
   /** Packets that are no part of a probe left while `bps` was the estimate. */
   used(bytes: number, bps: number, now: number): void {
-    const kept = Math.max(0, 1 - (now - this.#usedAt) / USED_MS);
+    const kept = this.#keptAt(now);
     this.#usedBytes = this.#usedBytes * kept + bytes;
     this.#usedAt = now;
     // Behind a pause nothing is known of whoever sends now.
@@ -73,8 +73,8 @@ export class AppLimit {
   }
 
   /** Whether at least so much is sent that is no part of a probe, bits/s. */
-  sends(bps: number): boolean {
-    return this.#usedBytes * 8_000 >= bps * USED_MS;
+  sends(bps: number, now: number): boolean {
+    return this.#usedBytes * this.#keptAt(now) * 8_000 >= bps * USED_MS;
   }
 
   /**
@@ -84,7 +84,12 @@ export class AppLimit {
    * @param leastBps Who sends less, probes apart, has not begun yet.
    */
   staysBelow(now: number, leastBps = 0): boolean {
-    return now - this.#fullAt >= FOLLOWED_MS && this.sends(leastBps);
+    return now - this.#fullAt >= FOLLOWED_MS && this.sends(leastBps, now);
+  }
+
+  /** What is left of {@linkcode AppLimit.#usedBytes}. */
+  #keptAt(now: number): number {
+    return Math.max(0, 1 - (now - this.#usedAt) / USED_MS);
   }
 
   #pass(bps: number, now: number): void {

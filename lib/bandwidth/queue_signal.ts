@@ -36,6 +36,14 @@ const EMPTY_MS = 5;
 const EMPTIED_MS = 200;
 /** …and it is no longer than this, ms. */
 const OF_FRAMES_MS = 40;
+/**
+ * Clocks drift: all seems to have waited by so much more for each ms since the shortest way that is
+ * known was seen…
+ */
+const DRIFT = 1e-4;
+/** …within this, ms; at most so much, ms. */
+const SEEN_MS = 1;
+const MOST_DRIFT_MS = 20;
 /** Below this each packet is a queue, and sound is what waits: it is answered at once. */
 const LEAST_BURST_BPS = 250_000;
 
@@ -54,9 +62,12 @@ export class QueueSignal {
   #burst = 0;
   #burstBytes = 0;
   #burstAt = -Infinity;
-  /** When a packet came last, and when one that had not waited, by the receiver's clock, ms. */
+  /** When packets came, by the receiver's clock, ms: the last, one that had not waited… */
   #arrivedAt = -Infinity;
   #emptyAt = -Infinity;
+  /** …and one by the shortest way that is known, and so how long all may seem to wait, ms. */
+  #shortestAt = -Infinity;
+  #driftMs = 0;
   /** The estimate is too small for a queue of frames, or of a burst, to be borne. */
   #isNarrow = false;
 
@@ -140,7 +151,9 @@ export class QueueSignal {
     const waited = this.#clock.waitedMs(sentAt, arrivedAt);
     this.#leastWaitMs = Math.min(this.#leastWaitMs, waited);
     this.#arrivedAt = arrivedAt;
-    if (waited <= EMPTY_MS) this.#emptyAt = arrivedAt;
+    if (waited <= SEEN_MS) this.#shortestAt = arrivedAt;
+    this.#driftMs = Math.min(MOST_DRIFT_MS, (arrivedAt - this.#shortestAt) * DRIFT);
+    if (waited <= EMPTY_MS + this.#driftMs) this.#emptyAt = arrivedAt;
     if (isSample || !this.#groups.add(sentAt, arrivedAt, now)) return;
     const { sendDeltaMs, arrivalDeltaMs } = this.#groups;
     this.#trendline.add(sendDeltaMs, arrivalDeltaMs, arrivedAt, now);
@@ -179,12 +192,13 @@ export class QueueSignal {
       !acked.isOfSamples;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;
     if (state !== QUEUE.grows) return state;
+    if (this.#isBorne) return QUEUE.drains;
     if (this.#isOfFrames) {
       // If it is none of frames it is long before it is seen to grow once more.
       this.#unseenUntil = now + UNSEEN_MS;
       return QUEUE.drains;
     }
-    const isPassing = this.#isBorne || this.#isOfBurst(bps, now) ||
+    const isPassing = this.#isOfBurst(bps, now) ||
       this.#grace.isGiven(acked.sentPeakBps, bps, now);
     return isPassing ? QUEUE.drains : state;
   }
@@ -209,7 +223,7 @@ export class QueueSignal {
     this.#trendline.clear();
     this.#unseenUntil = this.#burstAt = -Infinity;
     this.#burst = 0;
-    this.#arrivedAt = this.#emptyAt = -Infinity;
+    this.#arrivedAt = this.#emptyAt = this.#shortestAt = -Infinity;
     this.#standing.clear();
     this.#grace.clear();
   }
@@ -224,7 +238,7 @@ export class QueueSignal {
   /** It was empty a moment ago, and is no longer than what frames make before it is again. */
   get #isOfFrames(): boolean {
     const wasEmpty = this.#arrivedAt - this.#emptyAt < EMPTIED_MS;
-    return wasEmpty && !this.#isNarrow && this.queueMs < OF_FRAMES_MS;
+    return wasEmpty && !this.#isNarrow && this.queueMs < OF_FRAMES_MS + this.#driftMs;
   }
 
   /** It is so short that it says nothing. */

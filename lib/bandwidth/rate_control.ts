@@ -86,7 +86,7 @@ export class RateControl {
   loweredAt = -Infinity;
   /** The rate before that. */
   beforeBps = 0;
-  /** Growth ended at what was acknowledged. */
+  /** Growth ended at what was acknowledged, or as less is sent than could be. */
   isCapped = false;
   readonly #point = new GrowthPoint();
   #changedAt = -1;
@@ -169,7 +169,7 @@ export class RateControl {
   #raise(ackedBps: number, rttMs: number, isLimited: boolean, now: number): void {
     const elapsed = Math.max(0, Math.min(1, (now - this.#changedAt) / 1000));
     this.#changedAt = now;
-    this.isCapped = false;
+    this.isCapped = isLimited;
     // What is not used is not known to be there: probes find out.
     if (ackedBps <= 0 || isLimited) return;
     if (this.#point.isKnown && ackedBps > this.#point.upperBps) this.#point.clear();

@@ -220,8 +220,7 @@ export class SendEstimate {
     const wasOthers = this.#queue.isOthers;
     const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, this.#loss, now);
     if (this.#queue.isOthers && !wasOthers) this.#rate.forgetLimit();
-    const { begunBps } = this.#demand;
-    const isBelow = isLimited || this.#appLimit.staysBelow(now, begunBps);
+    const isBelow = isLimited || this.#appLimit.staysBelow(now, this.#demand.begunBps);
     this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isBelow, now);
     if (this.#rate.loweredAt !== before) {
       this.#plan.fell(this.#rate.beforeBps, this.#rate.bps, now);
@@ -527,7 +526,8 @@ export class SendEstimate {
   /** Whether more is known in a moment: nobody's picture is missing until then. */
   #awaitsMore(now: number): boolean {
     const { baseBps, idealBps } = this.#demand;
-    return this.#plan.isClimbing(now) && this.#bps < idealBps && this.#appLimit.sends(baseBps / 2);
+    if (!this.#plan.isClimbing(now) || this.#bps >= idealBps) return false;
+    return this.#appLimit.sends(baseBps / 2, now);
   }
 
   /** The path carries all that is wanted, and more, and loses next to nothing. */

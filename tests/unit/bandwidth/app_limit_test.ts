@@ -32,8 +32,9 @@ Deno.test("AppLimit takes whoever follows the estimate for no such one, also beh
 Deno.test("AppLimit knows who has not begun: what is sent besides probes is less than the least", () => {
   const limit = new AppLimit();
   send(limit, 0, 3_000, () => 40_000);
-  assert.equal(limit.sends(36_000), true);
-  assert.equal(limit.sends(60_000), false);
+  assert.equal(limit.sends(36_000, 3_000), true);
+  assert.equal(limit.sends(60_000, 3_000), false);
   assert.equal(limit.staysBelow(3_000, 36_000), true);
   assert.equal(limit.staysBelow(3_000, 60_000), false);
+  assert.equal(limit.sends(1_000, 4_000), false, "nothing has been sent for a second");
 });

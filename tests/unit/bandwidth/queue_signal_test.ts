@@ -15,8 +15,12 @@ const WAY_MS = 20;
 const FEEDBACK_MS = 50;
 const ESTIMATE_BPS = 1_800_000;
 
-/** When the queue was said to grow, ms, of a camera on a path of `linkBps(ms)`. */
-function growthTimes(linkBps: (ms: number) => number, untilMs: number): number[] {
+/**
+ * When the queue was said to grow, ms, of a camera on a path of `linkBps(ms)`.
+ *
+ * @param drift By so much the receiver's clock is faster.
+ */
+function growthTimes(linkBps: (ms: number) => number, untilMs: number, drift = 0): number[] {
   const queue = new QueueSignal(0);
   const acked = new AckedRate();
   const rate = new RateControl(ESTIMATE_BPS, 30_000, 5_000_000);
@@ -26,14 +30,14 @@ function growthTimes(linkBps: (ms: number) => number, untilMs: number): number[]
     for (let i = 0; i < FRAME_PACKETS[frame % 4]!; i++) {
       const sentAt = frame * FRAME_MS + i * PACE_MS;
       freeAt = Math.max(freeAt, sentAt) + PACKET_BYTES * 8_000 / linkBps(sentAt);
-      packets.push({ sentAt, arrivedAt: freeAt + WAY_MS });
+      packets.push({ sentAt, arrivedAt: (freeAt + WAY_MS) * (1 + drift) });
     }
   }
   const growths: number[] = [];
   for (let next = 0, now = FEEDBACK_MS; now < untilMs; now += FEEDBACK_MS) {
     queue.referenceMs(Math.floor(now * 1_000 / REFERENCE_TIME_MICROS));
     let newest = -1;
-    for (; packets[next]!.arrivedAt <= now - WAY_MS; newest = next++) {
+    for (; packets[next]!.arrivedAt <= (now - WAY_MS) * (1 + drift); newest = next++) {
       const { sentAt, arrivedAt } = packets[next]!;
       acked.sent(PACKET_BYTES, sentAt);
       acked.arrived(PACKET_BYTES, arrivedAt, false);
@@ -49,6 +53,12 @@ function growthTimes(linkBps: (ms: number) => number, untilMs: number): number[]
 
 Deno.test("queue signal: large frames that the path takes before the next ones are no queue", () => {
   assert.deepEqual(growthTimes(() => 1_850_000, 60_000), []);
+});
+
+Deno.test("queue signal: nor are they if the receiver's clock is faster, or slower", () => {
+  for (const drift of [5e-5, -5e-5]) {
+    assert.deepEqual(growthTimes(() => 1_850_000, 400_000, drift), [], `${drift}`);
+  }
 });
 
 Deno.test("queue signal: the same on a path that is too narrow for them is one at once", () => {

@@ -110,6 +110,7 @@ Deno.test("SendEstimate grows little above what is sent in whole layers: the nex
   assert.ok(talk.estimate.bps >= 1_000_000, `${talk.estimate.bps}`);
   // It is seen after a second and a half, and a second brings 8 %.
   assert.ok(talk.estimate.bps < 1_000_000 * 1.08 ** 1.5, `${talk.estimate.bps}`);
+  assert.equal(talk.estimate.limitedBy, "demand", "no queue was seen");
 });
 
 Deno.test("SendEstimate believes what arrives, when more is sent than it allows and no queue grows", () => {
