@@ -67,7 +67,9 @@ export async function probe(path: string): Promise<ProbedFile> {
 
 /** Decodes all of a file; what FFmpeg complains about, empty if nothing. */
 export async function decodingErrors(path: string): Promise<string> {
-  const { stderr } = await run("ffmpeg", ["-v", "error", "-i", path, "-f", "null", "-"]);
+  // (Each of them told: "last message repeated" would say nothing of which.)
+  const args = ["-v", "repeat+error", "-i", path, "-f", "null", "-"];
+  const { stderr } = await run("ffmpeg", args);
   // What it writes to, nothing, has times in whole frames of a constant rate, and calls are not so.
   return stderr.split("\n").filter((line) => !line.includes("increasing dts to muxer")).join("\n");
 }
