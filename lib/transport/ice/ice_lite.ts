@@ -203,13 +203,16 @@ export class IceLiteAgent implements PathValidator {
   }
 
   /**
-   * Authenticated media, which nobody can say again, came by `path`: the client is alive.
+   * Authenticated media, which nobody can say again, came by `path`: the client is alive, unless
+   * the packet is a late one.
    *
    * @param isNewest Whether nothing came before that its sender sent later.
    */
   mediaCame(path: NetworkPath, now: number, isNewest: boolean): void {
     const selected = this.#selected;
     if (selected?.path !== path) return this.#mediaCameBeside(path, now, isNewest);
+    // It may have waited in a queue of where the client was, and says nothing of where it is.
+    if (!isNewest) return;
     selected.heardAt = now;
     if (this.#media === path) selected.mediaAt = now;
     if (this.#silence.isSilent) this.#heard(now);

@@ -9,6 +9,7 @@ import type { Buffer } from "node:buffer";
 import type { RemoteAddress } from "../../../../lib/transport/datagrams/datagrams.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { SILENT_MS } from "../../../../lib/transport/ice/moved_clients.ts";
+import { CONSENT_MS } from "../../../../lib/transport/ice/path_checks.ts";
 import {
   CLIENT,
   type ClientWorld,
@@ -161,6 +162,40 @@ Deno.test("IceLiteAgent goes back for no media that waited where the client was"
   world.advance(world.ours.agent, SILENT_MS);
   for (let late = 0; late < 20; late++) world.mediaFrom(HOME, { isNewest: false });
   assert.equal(world.media, MOBILE.port);
+});
+
+Deno.test("IceLiteAgent follows a client at once though media drains from a queue of where it was", () => {
+  const world = talkingWorld();
+  world.ping(MOBILE);
+  const ms = world.talk(MOBILE, 5_000, () => {
+    world.mediaFrom(HOME, { isNewest: false });
+    return world.media === MOBILE.port;
+  });
+  assert.ok(ms <= AT_ONCE_MS, `after ${ms} ms`);
+});
+
+Deno.test("IceLiteAgent takes late media for no sign of life", () => {
+  const world = talkingWorld();
+  const { agent, events } = world.ours;
+  const { heardAt } = agent;
+  for (let at = 0; at < CONSENT_MS; at += 500) {
+    world.mediaFrom(HOME, { isNewest: false });
+    assert.equal(agent.heardAt, heardAt);
+    world.advance(agent, 500);
+  }
+  assert.equal(world.media, undefined);
+  assert.deepEqual(events.slice(1), ["interrupted", "lost"]);
+});
+
+Deno.test("IceLiteAgent stays with a client that sends and answers nothing, whose media comes out of order", () => {
+  const world = talkingWorld();
+  for (let at = 0; at < 10 * CONSENT_MS; at += 1_000) {
+    world.mediaFrom(HOME);
+    for (let late = 0; late < 3; late++) world.mediaFrom(HOME, { isNewest: false });
+    world.advance(world.ours.agent, 1_000);
+    assert.equal(world.media, HOME.port);
+  }
+  assert.equal(world.ours.events.length, 1);
 });
 
 Deno.test("IceLiteAgent follows a client back at once that really goes there", () => {
