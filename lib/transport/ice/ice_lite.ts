@@ -444,15 +444,18 @@ export class IceLiteAgent implements PathValidator {
   }
 
   #goOnDoubting(doubted: DoubtedPath, now: number): void {
-    const { selected, other, since, dueAt } = doubted;
-    const isOver = selected !== this.#selected || selected.heardAt > since;
-    if (isOver || !this.#isProven(other, now)) this.#doubted = undefined;
-    else if (now < dueAt) return;
-    else if (doubted.next() === "ask") this.#checks.send(selected, now);
-    else {
+    const { selected, other } = doubted;
+    if (selected !== this.#selected || doubted.isOver || !this.#isProven(other, now)) {
       this.#doubted = undefined;
-      if (!this.#isClaimedElsewhere(other, now)) this.#follow(other, now);
     }
+    if (this.#doubted === undefined || now < doubted.dueAt) return;
+    const next = doubted.next(now);
+    if (next !== "decide") this.#checks.send(selected, now);
+    if (next === "ask both") this.#checks.send(other, now);
+    if (next !== "decide") return;
+    this.#doubted = undefined;
+    const mayLeave = doubted.isElsewhere && !this.#isClaimedElsewhere(other, now);
+    if (mayLeave) this.#follow(other, now);
   }
 
   /** Where the client says that it wants to be goes before where it seems to be. */

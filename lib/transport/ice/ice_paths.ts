@@ -52,13 +52,15 @@ export class WantedPath {
   }
 }
 
-/** When a path in doubt is asked, ms after that began. */
-const ASK_AFTER_MS: readonly number[] = [0, 500, 1_000, 1_500];
+/** How often a path in doubt is asked, and how far apart, ms. */
+const ASKS = 4;
+const ASK_SPACING_MS = 500;
 /**
- * And when it is dead if nothing came, ms: as long as libwebrtc takes to call a connection silent
+ * It is dead if it has shown nothing for so long after the last time, ms: where timers are in time,
+ * that is as long in all as libwebrtc takes to call a connection silent
  * (`p2p/base/p2p_constants.cc`).
  */
-const DEAD_AFTER_MS = 2_500;
+const DEAD_AFTER_MS = 1_000;
 
 /**
  * The selected path of a client that asks from another one, which is proven: is it still there?
@@ -66,21 +68,38 @@ const DEAD_AFTER_MS = 2_500;
  */
 export class DoubtedPath {
   #asked = 0;
+  #dueAt: number;
 
   constructor(
     readonly selected: PathRecord,
     readonly other: PathRecord,
     readonly since: number,
-  ) {}
+  ) {
+    this.#dueAt = since;
+  }
 
   /** When to go on, monotonic ms. */
   get dueAt(): number {
-    return this.since + (ASK_AFTER_MS[this.#asked] ?? DEAD_AFTER_MS);
+    return this.#dueAt;
   }
 
-  /** What is due then, once each time. */
-  next(): "ask" | "leave" {
-    return this.#asked++ < ASK_AFTER_MS.length ? "ask" : "leave";
+  /** Whether the selected path has shown to be alive: requests do not, they can be said again. */
+  get isOver(): boolean {
+    return Math.max(this.selected.provenAt, this.selected.mediaAt) > this.since;
+  }
+
+  /** Whether the client has shown to be at the other one. */
+  get isElsewhere(): boolean {
+    return this.other.provenAt >= this.since;
+  }
+
+  /** What is due at `now`, once each time: whom to ask, or to make up one's mind. */
+  next(now: number): "ask" | "ask both" | "decide" {
+    if (this.#asked === ASKS) return "decide";
+    this.#asked++;
+    this.#dueAt = now + (this.#asked < ASKS ? ASK_SPACING_MS : DEAD_AFTER_MS);
+    // Most are alive, and have said so before the other one is asked for nothing.
+    return this.#asked > 1 && !this.isElsewhere ? "ask both" : "ask";
   }
 }
 

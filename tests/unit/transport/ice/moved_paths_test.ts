@@ -350,6 +350,72 @@ Deno.test("IceLiteAgent follows a client that sends no media, and whose checks n
   }
 });
 
+Deno.test("IceLiteAgent follows such a client though an old check of its is said again where it was", () => {
+  const world = homeWorld();
+  keepAlive(world, HOME, 20_000);
+  const copied = world.ping(HOME);
+  world.answerAt(HOME);
+  let turns = 0;
+  const sayAgain = () => {
+    if (++turns % 20 === 0) world.datagrams.arrive(copied, HOME);
+    return false;
+  };
+  const ms = keepAlive(world, MOBILE, 40_000, () => sayAgain() || world.media === MOBILE.port);
+  assert.ok(ms <= 3_000, `after ${ms} ms`);
+  keepAlive(world, MOBILE, 20_000, sayAgain);
+  assert.equal(world.ours.events.length, 2);
+});
+
+Deno.test("IceLiteAgent leaves a silent path for none that answered once, until it answers again", () => {
+  const world = homeWorld();
+  const copied = world.ping(MOBILE);
+  world.answerAt(MOBILE);
+  keepAlive(world, HOME, 5_000);
+  for (let at = 0; at < 12_000; at += 500) {
+    world.datagrams.arrive(copied, MOBILE);
+    world.advance(world.ours.agent, 500);
+    assert.equal(world.media, HOME.port, `after ${at} ms`);
+  }
+  const ms = keepAlive(world, MOBILE, 10_000, () => world.media === MOBILE.port);
+  assert.ok(ms <= 3_000, `after ${ms} ms`);
+});
+
+Deno.test("IceLiteAgent leaves a silent path for another although checks are lost there", () => {
+  const world = homeWorld();
+  world.ping(MOBILE);
+  world.answerAt(MOBILE);
+  keepAlive(world, HOME, 5_000);
+  world.ping(MOBILE);
+  for (const waitMs of [600, 500]) {
+    world.advance(world.ours.agent, waitMs);
+    assert.equal(world.checksTo(MOBILE).length, 1, "asked, in vain");
+  }
+  world.advance(world.ours.agent, 500);
+  assert.equal(world.answerAt(MOBILE), true);
+  world.advance(world.ours.agent, 1_000);
+  assert.equal(world.media, MOBILE.port);
+});
+
+Deno.test("IceLiteAgent leaves no path before its client had time to answer, however late a timer is", () => {
+  for (const lateMs of [600, 1_100, 2_600, 20_000]) {
+    for (let asked = 0; asked < 3; asked++) {
+      const world = homeWorld();
+      const { agent } = world.ours;
+      world.advance(agent, PING_MS);
+      world.ping(MOBILE);
+      world.answerAt(MOBILE);
+      world.advance(agent, 500 * asked);
+      world.platform.advance(lateMs);
+      while (agent.nextWakeAt() <= world.now) agent.tick(world.now);
+      assert.equal(world.media, HOME.port);
+      world.advance(agent, 400);
+      assert.equal(world.answerAt(HOME), true, "asked");
+      world.advance(agent, 5_000);
+      assert.equal(world.media, HOME.port, `${lateMs} ms late after ask ${asked}`);
+    }
+  }
+});
+
 Deno.test("IceLiteAgent stays where a client answers that keeps other paths alive", () => {
   for (const answersAfterMs of [0, 400, 1_500]) {
     const world = homeWorld();
