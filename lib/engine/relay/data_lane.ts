@@ -6,8 +6,10 @@
  * whoever sends more is to be stopped. Lossy ones are dropped then. Data takes a part of the
  * channel alone, so that tracks always have room, and what is under way to a slow reader is little,
  * in bytes and in messages: in a ring packets wait behind it, and a message of some bytes to a
- * hundred receivers takes the reader as long as one of many. What reliable messages may fill leaves
- * room for lossy ones, so that whoever floods the reader does not cost others theirs.
+ * hundred receivers takes the reader as long as one of many. Within a ring reliable messages and
+ * all that is lossy, packets of data tracks included, have a part each: whoever floods the reader
+ * with one does not cost others the other. In a hop, where most of what is lossy passes reliable
+ * messages by, these leave room for the rest.
  *
  * @module
  */
@@ -16,16 +18,13 @@ import type { DataTrackId } from "../../base/ids.ts";
 import type { DataKind } from "../../base/media_vocabulary.ts";
 import type { EngineDrop } from "../drop_reasons.ts";
 import { DataTrackOffers } from "./data_track_offers.ts";
-import type { RecordReader } from "./relay_channel.ts";
+import type { DataShare, RecordReader } from "./relay_channel.ts";
 import type { RelayOutput } from "./relay_output.ts";
 import { DATA_HEAD_WORDS, DATA_HOLD_WORDS, DATA_TRACK_HEAD_WORDS, RELAY } from "./relay_records.ts";
 
-/** Parts of a channel that data may fill: reliable messages, and all together. */
-const RELIABLE_SHARE = 2 / 16;
-const SHARE = 3 / 16;
-/** Messages, and packets of data tracks, that may be under way: reliable ones, and all together. */
-const MAX_RELIABLE_RECORDS = 256;
-const MAX_RECORDS = 512;
+/** Parts of a channel that reliable messages may fill, and what is lossy. */
+const RELIABLE_PART = 2 / 16;
+const LOSSY_PART = 1 / 16;
 
 /** What comes of data from another engine. */
 export interface DataArrivals {
@@ -61,9 +60,8 @@ export class DataLane {
   /** Data tracks that go to an engine of another node, or come from it. */
   readonly tracks: DataTrackOffers;
   readonly #output: RelayOutput;
-  /** Words that data leaves free, and that reliable messages do. */
-  readonly #spare: number;
-  readonly #reliableSpare: number;
+  readonly #reliable: DataShare;
+  readonly #lossy: DataShare;
   #waiting: WaitingMessage[] = [];
   /** What the other engine does not know yet of whom it is to hold. */
   readonly #holds = new Map<number, boolean>();
@@ -77,8 +75,10 @@ export class DataLane {
     this.#output = output;
     this.tracks = new DataTrackOffers(output);
     const words = output.channel.size;
-    this.#spare = words - Math.floor(words * SHARE);
-    this.#reliableSpare = words - Math.floor(words * RELIABLE_SHARE);
+    const reliable = Math.floor(words * RELIABLE_PART);
+    const lossy = Math.floor(words * LOSSY_PART);
+    this.#reliable = { isLossy: false, words: reliable, wordsOfAll: reliable };
+    this.#lossy = { isLossy: true, words: lossy, wordsOfAll: reliable + lossy };
   }
 
   /** Whether something waits for room, or data tracks cross. */
@@ -213,9 +213,8 @@ export class DataLane {
   /** Makes room for a record that ends with `content`, and writes that. */
   #reserve(kind: number, head: number, content: Uint8Array, isLossy: boolean): number {
     const { channel } = this.#output;
-    const spare = isLossy ? this.#spare : this.#reliableSpare;
-    const most = isLossy ? MAX_RECORDS : MAX_RELIABLE_RECORDS;
-    const at = channel.reserve(kind, head + ((content.length + 3) >> 2), spare, most);
+    const share = isLossy ? this.#lossy : this.#reliable;
+    const at = channel.reserve(kind, head + ((content.length + 3) >> 2), share);
     if (at >= 0) channel.writeBytes(at + head, content);
     return at;
   }

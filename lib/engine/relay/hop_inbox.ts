@@ -40,10 +40,10 @@ export class HopInbox implements RecordWriter, RecordReader {
     return 4 * this.words.length;
   }
 
-  reserve(kind: number, length: number, spare = 0): number {
+  reserve(kind: number, length: number): number {
     const position = this.#position;
     const size = length + 1;
-    while (!this.#hasRoom(size + spare)) {
+    while (!this.#hasRoom(size)) {
       if (2 * this.words.length > this.size) return -1;
       this.#move(2 * this.words.length);
     }

@@ -22,7 +22,7 @@ import {
 import { HopHistory } from "./hop_history.ts";
 import { MAX_RECORD_WORDS } from "./hop_stream_receiver.ts";
 import type { HopStreamSender } from "./hop_stream_sender.ts";
-import type { RecordWriter } from "./relay_channel.ts";
+import type { DataShare, RecordWriter } from "./relay_channel.ts";
 import { isOfData, RELAY } from "./relay_records.ts";
 
 /** Words of a record in one frame of media. */
@@ -93,7 +93,7 @@ export class HopWriter implements RecordWriter {
     return this.#history.size;
   }
 
-  reserve(kind: number, length: number, spare = 0): number {
+  reserve(kind: number, length: number, share?: DataShare): number {
     const lane = this.#lane;
     this.#kind = kind;
     this.#length = length;
@@ -107,7 +107,8 @@ export class HopWriter implements RecordWriter {
     if (kind === RELAY.packet) return lane.isOpen ? 0 : -1;
     if (kind === RELAY.offeredDataTrack && !lane.isOpen) return -1; // old when it is
     const stream = isOfData(kind) ? lane.data : lane.control;
-    const isFull = stream.used + length + spare > this.size || !stream.hasRoom(length);
+    const most = share === undefined ? this.size : share.wordsOfAll;
+    const isFull = stream.used + length > most || !stream.hasRoom(length);
     return isFull ? -1 : 0;
   }
 

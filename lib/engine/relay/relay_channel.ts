@@ -12,6 +12,15 @@
  */
 import type { HopBudget } from "./hop_estimate.ts";
 
+/** The part of a channel that one class of data may fill. */
+export interface DataShare {
+  readonly isLossy: boolean;
+  /** Words of that class alone that may wait for the reader. */
+  readonly words: number;
+  /** Words up to which it may fill a channel that does not tell the classes apart. */
+  readonly wordsOfAll: number;
+}
+
 /** Where records go. */
 export interface RecordWriter {
   /** Packets may be lost on the way, so that the far end may miss any; absent: none is. */
@@ -23,12 +32,10 @@ export interface RecordWriter {
   /**
    * Makes room for a record of `kind` (1 to 127) with `length` words.
    *
-   * @param spare Words that must be free besides, for records that matter more.
-   * @param most Records of data (`isOfData`), this one included, that the reader may have
-   *   before it at most; of no meaning where packets do not wait behind data.
+   * @param share What records of its class may fill, this one included; absent: everything.
    * @returns Index of the payload in `words`, or -1 if there is no room now.
    */
-  reserve(kind: number, length: number, spare?: number, most?: number): number;
+  reserve(kind: number, length: number, share?: DataShare): number;
   /** Writes bytes of the payload, from index `at` of `words` on. */
   writeBytes(at: number, bytes: Uint8Array): void;
   /** Gives the reader the record that was reserved last. */

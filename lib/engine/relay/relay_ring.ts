@@ -24,8 +24,7 @@
  * @module
  */
 
-import type { RecordReader, RecordWriter, RelayChannel } from "./relay_channel.ts";
-import { isOfData } from "./relay_records.ts";
+import type { DataShare, RecordReader, RecordWriter, RelayChannel } from "./relay_channel.ts";
 
 /** Bytes of records one ring holds: about a third of a second at 100 Mbit/s. */
 const RING_BYTES = 4 << 20;
@@ -43,8 +42,8 @@ const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
 const PADDING = 0;
 /** Kinds are 1 to this. */
 export const MAX_KIND = 127;
-/** Records of data that wait for the reader at most, if nothing else is said. A power of two. */
-const MAX_DATA_RECORDS = 512;
+/** Records of one class of data that wait for the reader at most. A power of two. */
+const MAX_DATA_RECORDS = 256;
 
 /**
  * Memory of a ring, to be shared between the two engines that it joins.
@@ -82,6 +81,40 @@ export function ringChannel(
   };
 }
 
+/** Records of one class of data that the reader has before it. */
+class UnreadRecords {
+  count = 0;
+  words = 0;
+  /** Where they end, as positions, and how many words that is after the one before. */
+  readonly #ends = new Int32Array(MAX_DATA_RECORDS);
+  readonly #sizes = new Int32Array(MAX_DATA_RECORDS);
+  #oldest = 0;
+
+  constructor(readonly capacity: number) {}
+
+  /** Notes a record between two positions. */
+  add(begin: number, end: number): void {
+    const at = (this.#oldest + this.count++) & (MAX_DATA_RECORDS - 1);
+    this.#ends[at] = end;
+    this.words += this.#sizes[at] = (end - begin) | 0;
+  }
+
+  /** Leaves out what a reader who is at `position` has read. */
+  forget(position: number): void {
+    while (this.count > 0 && !this.#isAhead(this.#ends[this.#oldest]!, position)) {
+      this.words -= this.#sizes[this.#oldest]!;
+      this.#oldest = (this.#oldest + 1) & (MAX_DATA_RECORDS - 1);
+      this.count--;
+    }
+  }
+
+  /** Whether the reader is not yet there; positions of long ago are not ahead of it. */
+  #isAhead(end: number, position: number): boolean {
+    const words = (end - position) >>> 0;
+    return words > 0 && words <= this.capacity;
+  }
+}
+
 /** The one writer of a ring. */
 export class RelayRingWriter implements RecordWriter {
   readonly words: Int32Array;
@@ -91,10 +124,10 @@ export class RelayRingWriter implements RecordWriter {
   // In typed arrays: fields above 2^30 would be boxed anew at each store.
   /** [own position, where the next commit leads to, reader's position when last looked]. */
   readonly #position = new Int32Array(3);
-  /** Where the last records of data end, as positions, and where the next one is noted. */
-  readonly #dataEnds = new Int32Array(MAX_DATA_RECORDS);
-  #dataNext = 0;
-  #isOfData = false;
+  readonly #reliable: UnreadRecords;
+  readonly #lossy: UnreadRecords;
+  /** Where the record that was reserved last is noted. */
+  #unread: UnreadRecords | undefined;
 
   /** @param bell Wakes the reader's thread. */
   constructor(ring: SharedArrayBuffer, readonly bell: () => void = NO_BELLS.other) {
@@ -104,7 +137,8 @@ export class RelayRingWriter implements RecordWriter {
     this.#capacity = this.words.length;
     this.#position.fill(Atomics.load(this.#indices, HEAD), 0, 2);
     this.#position[2] = Atomics.load(this.#indices, TAIL);
-    this.#dataEnds.fill(this.#position[2]);
+    this.#reliable = new UnreadRecords(this.#capacity);
+    this.#lossy = new UnreadRecords(this.#capacity);
   }
 
   get size(): number {
@@ -114,19 +148,16 @@ export class RelayRingWriter implements RecordWriter {
   /**
    * Makes room for a record of `kind` (1 to {@linkcode MAX_KIND}) with `length` words.
    *
-   * @param spare Words that must be free besides.
-   * @param most Records of data that may be unread with this one, if it is one.
+   * @param share What data of its class may fill; of no meaning for others' records.
    * @returns Index of the payload in `words`, or -1 if the ring is too full.
    */
-  reserve(kind: number, length: number, spare = 0, most = MAX_DATA_RECORDS): number {
+  reserve(kind: number, length: number, share?: DataShare): number {
     const position = this.#position;
-    this.#isOfData = isOfData(kind);
-    if (this.#isOfData && this.#isUnread(most)) return -1;
     const size = length + 1;
     let at = position[0]! & (this.#capacity - 1);
     const toEnd = this.#capacity - at;
     const padding = size <= toEnd ? 0 : toEnd;
-    if (!this.#hasRoom(padding + size + spare)) return -1;
+    if (!this.#hasShare(padding + size, share) || !this.#hasRoom(padding + size)) return -1;
     if (padding > 0) {
       this.words[at] = (PADDING << LENGTH_BITS) | padding;
       at = 0;
@@ -141,11 +172,10 @@ export class RelayRingWriter implements RecordWriter {
   }
 
   commit(): void {
-    this.#position[0] = this.#position[1]!;
-    Atomics.store(this.#indices, HEAD, this.#position[0]!);
-    if (!this.#isOfData) return;
-    this.#dataEnds[this.#dataNext] = this.#position[0]!;
-    this.#dataNext = (this.#dataNext + 1) & (MAX_DATA_RECORDS - 1);
+    const position = this.#position;
+    this.#unread?.add(position[0]!, position[1]!);
+    position[0] = position[1]!;
+    Atomics.store(this.#indices, HEAD, position[0]!);
   }
 
   /** Wakes the reader if it sleeps; to be called once after a batch of commits. */
@@ -157,18 +187,16 @@ export class RelayRingWriter implements RecordWriter {
     this.bell();
   }
 
-  /** Whether so many records of data wait for the reader. */
-  #isUnread(count: number): boolean {
-    const end = this.#dataEnds[(this.#dataNext - count) & (MAX_DATA_RECORDS - 1)]!;
-    if (!this.#isAhead(end)) return false;
+  /** Whether so many words more of a class of data may wait for the reader. */
+  #hasShare(words: number, share: DataShare | undefined): boolean {
+    if (share === undefined) {
+      this.#unread = undefined;
+      return true;
+    }
+    const unread = this.#unread = share.isLossy ? this.#lossy : this.#reliable;
     this.#position[2] = Atomics.load(this.#indices, TAIL);
-    return this.#isAhead(end);
-  }
-
-  /** Whether the reader is not yet there; positions of long ago are not ahead of it. */
-  #isAhead(end: number): boolean {
-    const words = (end - this.#position[2]!) >>> 0;
-    return words > 0 && words <= this.#capacity;
+    unread.forget(this.#position[2]!);
+    return unread.count < MAX_DATA_RECORDS && unread.words + words <= share.words;
   }
 
   #hasRoom(words: number): boolean {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { DataPacket, UserPacket } from "@livekit/protocol";
 import { DropCounters } from "../../../../lib/base/drop_counters.ts";
 import { DataLane } from "../../../../lib/engine/relay/data_lane.ts";
-import type { RelayChannel } from "../../../../lib/engine/relay/relay_channel.ts";
+import type { DataShare, RelayChannel } from "../../../../lib/engine/relay/relay_channel.ts";
 import { RelayOutput } from "../../../../lib/engine/relay/relay_output.ts";
 import { isOfData, RELAY } from "../../../../lib/engine/relay/relay_records.ts";
 import { createRelayRing, ringChannel } from "../../../../lib/engine/relay/relay_ring.ts";
@@ -37,6 +37,11 @@ class World {
       laneFree: () => this.freed++,
       engineGone: nothing,
     }, this.drops);
+  }
+
+  get lost(): number {
+    const { drops } = this;
+    return drops.get("data_not_passed_lossy") + drops.get("data_not_passed_data_track");
   }
 
   send(kind: "reliable" | "lossy", member: number, bytes: number): boolean {
@@ -108,24 +113,26 @@ Deno.test("DataLane counts as under way what is there, also after gigabytes of p
   const [there, back] = [createRelayRing(1 << 20), createRelayRing(1 << 20)];
   const { writer } = ringChannel(back, there);
   const { reader } = ringChannel(there, back);
-  const put = (kind: number, words: number, most: number) => {
-    if (writer.reserve(kind, words, 0, most) < 0) return false;
+  const put = (kind: number, words: number, share?: DataShare) => {
+    if (writer.reserve(kind, words, share) < 0) return false;
     writer.commit();
     return true;
   };
-  for (let i = 0; i < 8; i++) assert.ok(put(RELAY.data, 10, 8));
-  assert.ok(!put(RELAY.data, 10, 8));
+  // Each has a word before it that tells its length.
+  const share = { isLossy: false, words: 8 * 11, wordsOfAll: 0 };
+  for (let i = 0; i < 8; i++) assert.ok(put(RELAY.data, 10, share));
+  assert.ok(!put(RELAY.data, 10, share));
   while (reader.next()) continue;
   reader.release();
   // Positions wrap at 2^32 words: what is three quarters of that behind looks as if it lay ahead.
   const packet = 200_000;
   for (let words = 0; words < 3 * 2 ** 30; words += packet + 1) {
-    assert.ok(put(RELAY.packet, packet, 8));
+    assert.ok(put(RELAY.packet, packet));
     assert.ok(reader.next());
     reader.release();
   }
-  for (let i = 0; i < 8; i++) assert.ok(put(RELAY.data, 10, 8), `${i} of 8`);
-  assert.ok(!put(RELAY.data, 10, 8));
+  for (let i = 0; i < 8; i++) assert.ok(put(RELAY.data, 10, share), `${i} of 8`);
+  assert.ok(!put(RELAY.data, 10, share));
 });
 
 for (const bytes of [60, 60_000]) {
@@ -143,6 +150,32 @@ for (const bytes of [60, 60_000]) {
       world.lane.flush();
     }
     assert.equal(world.drops.get("data_not_passed_lossy"), 0);
+  });
+}
+
+const FLOODS: [what: string, atOnce: number, flood: (world: World) => void][] = [
+  ["lossy messages of 60 bytes", 64, (world) => world.send("lossy", FLOODER, 60)],
+  ["lossy messages of 60,000 bytes", 1, (world) => world.send("lossy", FLOODER, 60_000)],
+  ["packets of a data track", 64, ({ lane }) => lane.sendTrackPacket(3, new Uint8Array(900))],
+];
+for (const [what, atOnce, flood] of FLOODS) {
+  Deno.test(`DataLane has room for reliable messages beside ${what} that take every place`, () => {
+    const world = new World();
+    const fill = () => {
+      const { lost } = world;
+      while (world.lost === lost) flood(world);
+    };
+    fill();
+    for (let i = 0; i < 500; i++) world.send("reliable", TALKER, 1_000);
+    let came = 0;
+    for (let round = 0; came < 500 && round < 1_000; round++) {
+      came += world.read(atOnce).of.get(TALKER) ?? 0;
+      // Whoever floods is there before those that wait.
+      fill();
+      world.lane.flush();
+    }
+    assert.equal(came, 500);
+    assert.equal(world.freed, 1);
   });
 }
 

@@ -240,10 +240,11 @@ Deno.test("hop: reliable data comes whole, and holds its writer rather than fill
   world.connect();
   const { writer } = world.near.link.channel;
   let sent = 0;
-  const spare = writer.size - Math.floor(writer.size / 8);
+  const words = Math.floor(writer.size / 8);
+  const share = { isLossy: false, words, wordsOfAll: words };
   const write = () => {
     while (sent < 4_000) {
-      const at = writer.reserve(RELAY.data, 254, spare);
+      const at = writer.reserve(RELAY.data, 254, share);
       if (at < 0) return;
       writer.words.fill(sent, at, at + 254);
       writer.words[at + 2] = 0;

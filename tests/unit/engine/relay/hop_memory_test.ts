@@ -101,7 +101,7 @@ Deno.test("An inbox gives records out as they went in, and is small when it is e
       if (choice < 5) {
         const words = Array.from({ length: random.below(400) }, () => random.uint32() | 0);
         const kind = 1 + random.below(127);
-        const at = inbox.reserve(kind, words.length, random.below(50));
+        const at = inbox.reserve(kind, words.length);
         const used = waiting.reduce((sum, { words }) => sum + words.length + 1, 0);
         if (at < 0) {
           refused++;

@@ -36,12 +36,12 @@ function anyRecord(random: SeededRandom, maxWords: number): Written {
   };
 }
 
-Deno.test("A relay ring keeps room to spare for other records, and gives bytes as copies", () => {
+Deno.test("A relay ring keeps room beside a share of it for other records, and gives bytes as copies", () => {
   const ring = createRelayRing(RING_BYTES);
   const [writer, reader] = [new RelayRingWriter(ring), new RelayRingReader(ring)];
-  const spare = RING_WORDS - 20;
+  const share = { isLossy: false, words: 20, wordsOfAll: 20 };
   const put = (bytes: Uint8Array) => {
-    const at = writer.reserve(1, (bytes.length + 3) >> 2, spare);
+    const at = writer.reserve(1, (bytes.length + 3) >> 2, share);
     if (at < 0) return false;
     writer.writeBytes(at, bytes);
     writer.commit();
