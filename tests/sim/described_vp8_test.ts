@@ -97,6 +97,12 @@ function describedFrames({ packets }: TimedSink, from: number) {
   });
 }
 
+/** Asserts that each packet is of the frame of the one before, or of the next one. */
+function assertFollowing(packets: readonly { readonly number: number }[]): void {
+  const steps = packets.slice(1).map(({ number }, i) => (number - packets[i]!.number) & 0xffff);
+  assert.deepEqual([...new Set(steps)].sort(), [0, 1], "each frame follows the one before");
+}
+
 Deno.test("DownTrack goes on with higher frame numbers when another source has lower ones", () => {
   const [first, second] = [3, 1].map((layers) =>
     new SimulcastWorld({ seed: layers, layers, described: true })
@@ -111,14 +117,24 @@ Deno.test("DownTrack goes on with higher frame numbers when another source has l
   const after = describedFrames(sink, from);
   assert.ok(after.length > 40);
   assert.equal(after[0]!.number, (before.at(-1)! + 1) & 0xffff);
-  const steps = after.slice(1).map(({ number }, i) => (number - after[i]!.number) & 0xffff);
-  assert.deepEqual([...new Set(steps)].sort(), [0, 1], "and each frame follows the one before");
+  assertFollowing(after);
 
   const lost = after.at(-1)!;
   down.receiveNack(Uint16Array.of(lost.sequenceNumber), 1, second.now + 100);
   const [again] = describedFrames(sink, sink.packets.length - 1);
   assert.notEqual(again!.ssrc, lost.ssrc);
   assert.deepEqual(again!.bytes, lost.bytes, "what is sent again has the number that it had");
+});
+
+Deno.test("DownTrack goes on with higher frame numbers when its source's encoder begins anew", () => {
+  const world = new SimulcastWorld({ seed: 1, layers: 1, described: true });
+  const { sink } = world.subscribe(EVERYTHING);
+  world.run(20_000);
+  const before = sink.packets.length;
+  world.restartEncoder();
+  world.run(2_000);
+  assert.ok(sink.packets.length > before + 40);
+  assertFollowing(describedFrames(sink, 0));
 });
 
 Deno.test("UpTrack.costs() tells the temporal layers of described VP8 apart", () => {

@@ -19,6 +19,9 @@ import { SVC } from "../layer/svc_stream.ts";
 import { Vp8Rewriter } from "../select/vp8_rewriter.ts";
 import { Vp9Selection } from "../select/vp9_selection.ts";
 
+/** A key frame so far behind the newest frame may be an old one. */
+const MAX_LATE_FRAMES = 256;
+
 /** One per down-track. */
 export class FrameSelection {
   readonly #vp8 = new Vp8Rewriter();
@@ -51,6 +54,12 @@ export class FrameSelection {
     this.#frameOffset = (this.#lastFrame + 1 - first) & 0xffff;
   }
 
+  /** Whether the encoder started counting anew; a key frame that came late is not so far behind. */
+  #isAnew(frameNumber: number): boolean {
+    const ahead = frameNumber + this.#frameOffset - this.#lastFrame;
+    return this.#lastFrame >= 0 && (ahead << 16) >> 16 < -MAX_LATE_FRAMES;
+  }
+
   #forget(): void {
     this.#described?.restart();
     this.#vp9?.restart();
@@ -67,8 +76,12 @@ export class FrameSelection {
   decide(packet: SourcePacket, late: boolean, target: LayerTarget, out: OutgoingPacket): boolean {
     if (!this.#choose(packet, late, target, out)) return false;
     if (packet.hasDescriptor) {
+      const { frameNumber } = packet.descriptor;
+      if (!late && packet.keyFrameStart && this.#isAnew(frameNumber)) {
+        this.#continueNumbers(frameNumber);
+      }
       out.frameOffset = this.#frameOffset;
-      const frame = (packet.descriptor.frameNumber + this.#frameOffset) & 0xffff;
+      const frame = (frameNumber + this.#frameOffset) & 0xffff;
       if (this.#lastFrame < 0 || (frame - this.#lastFrame) << 16 > 0) this.#lastFrame = frame;
     }
     return true;

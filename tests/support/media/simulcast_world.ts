@@ -135,6 +135,7 @@ export class SimulcastWorld {
   #arrivals: Arrival[] = [];
   #order = 0;
   #frame = 0;
+  #firstNumber = FIRST_FRAME_NUMBER;
   #nextFrameAt = 1001;
   #nextReportAt = 1000;
   readonly #subscribers: TimedSubscriber[] = [];
@@ -179,6 +180,12 @@ export class SimulcastWorld {
     this.up.addDownTrack(subscriber.down, this.now);
     this.#subscribers.push(subscriber);
     return subscriber;
+  }
+
+  /** The publisher's encoder begins anew, and counts its frames from 0. */
+  restartEncoder(): void {
+    this.#firstNumber = -(this.#frame + 1) * this.layers.length;
+    for (const layer of this.layers) layer.wantsKey = true;
   }
 
   /** Lets `ms` of virtual time pass. */
@@ -259,7 +266,7 @@ export class SimulcastWorld {
   }
 
   #number({ spatial }: Layer, frame: number): number {
-    return FIRST_FRAME_NUMBER + frame * this.layers.length + spatial;
+    return this.#firstNumber + frame * this.layers.length + spatial;
   }
 
   /** The publisher's RTP clock of a layer. */
