@@ -89,11 +89,11 @@ export class QueueSignal {
   /** It grows, or is about to. */
   get isWarning(): boolean {
     const { state, isWarning } = this.#trendline;
-    return (state === QUEUE.grows || isWarning) && !this.#isBorne && !this.#isOfFrames;
+    return (state === QUEUE.grows || isWarning) && !this.#saysNothing;
   }
 
   get isGrowing(): boolean {
-    return this.#trendline.state === QUEUE.grows && !this.#isBorne && !this.#isOfFrames;
+    return this.#trendline.state === QUEUE.grows && !this.#saysNothing;
   }
 
   /** It did not give way when we did: somebody else's. */
@@ -239,6 +239,10 @@ export class QueueSignal {
   get #isOfFrames(): boolean {
     const wasEmpty = this.#arrivedAt - this.#emptyAt < EMPTIED_MS;
     return wasEmpty && !this.#isNarrow && this.queueMs < OF_FRAMES_MS + this.#driftMs;
+  }
+
+  get #saysNothing(): boolean {
+    return this.#isBorne || this.#isOfFrames;
   }
 
   /** It is so short that it says nothing. */

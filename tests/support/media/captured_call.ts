@@ -18,6 +18,7 @@ import type { UpTrack } from "../../../lib/media/up/up_track.ts";
 import { type RtcpHandler, RtcpReader } from "../../../lib/wire/rtcp.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
 import { layerListener, RecordingSink } from "./forwarding_fixtures.ts";
+import { IGNORED_RTCP } from "./ignored_rtcp.ts";
 import { type ReadCapture, type ReadDatagram, readPcapng } from "./pcapng_reader.ts";
 
 /** Where notes are, and no packets. */
@@ -44,18 +45,11 @@ export class CapturedCall {
   readonly #rtcp = new RtcpReader();
   /** Of what a publisher reports, its clock is all that forwarding goes by. */
   readonly #reports: RtcpHandler = {
+    ...IGNORED_RTCP,
     senderReport: (ssrc, seconds, fraction, timestamp) =>
       this.#side.receiveSenderReport(ssrc, seconds, fraction, timestamp, this.now),
     delaySinceReceiverReference: (ssrc, reference, delay) =>
       this.#side.receiveReferenceAnswer(ssrc, reference, delay, this.now),
-    reportBlock() {},
-    goodbye() {},
-    nack() {},
-    pictureLoss() {},
-    fullIntra() {},
-    remb() {},
-    transportCc() {},
-    receiverReferenceTime() {},
   };
   readonly #downTracks: DownTrack[] = [];
   #turnAt = FIRST_NOW;

@@ -12,6 +12,7 @@ import type { SentSection } from "../../../lib/engine/messages/capture_messages.
 import { ntpToMs } from "../../../lib/media/layer/rtcp_clock.ts";
 import { RtcpReader } from "../../../lib/wire/rtcp.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
+import { IGNORED_RTCP } from "./ignored_rtcp.ts";
 import type { ReadCapture, ReadDatagram } from "./pcapng_reader.ts";
 
 /** A packet of media; what is sent again, padding and repair packets are none. */
@@ -115,18 +116,10 @@ function mimeOf(codecs: readonly CodecParameters[], payloadType: number): string
 
 function readReports({ bytes, timeUs }: ReadDatagram, into: Map<number, CapturedReport[]>): void {
   new RtcpReader().read(bytes, bytes.length, {
+    ...IGNORED_RTCP,
     senderReport(ssrc, seconds, fraction, timestamp) {
       if (!into.has(ssrc)) into.set(ssrc, []);
       into.get(ssrc)!.push({ at: timeUs / 1_000, ntpMs: ntpToMs(seconds, fraction), timestamp });
     },
-    reportBlock() {},
-    goodbye() {},
-    nack() {},
-    pictureLoss() {},
-    fullIntra() {},
-    remb() {},
-    transportCc() {},
-    receiverReferenceTime() {},
-    delaySinceReceiverReference() {},
   });
 }

@@ -366,25 +366,20 @@
     };
   }
 
-  /**
-   * Received videos have no retransmission from now on: offers say nothing of it to us, and ours
-   * nothing to the server.
-   */
-  function refuseRtx() {
-    const bare = (sdp) => {
-      const rtx = [...sdp.matchAll(/a=rtpmap:(\d+) rtx\//g)].map(([, type]) => type);
-      const streams = [...sdp.matchAll(/a=ssrc-group:FID \d+ (\d+)/g)].map(([, ssrc]) => ssrc);
-      return sdp.split("\r\n").filter((line) => {
-        const [, type] = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line) ?? [];
-        const [, ssrc] = /^a=ssrc:(\d+) /.exec(line) ?? [];
-        return !line.startsWith("a=ssrc-group:FID") && !rtx.includes(type) &&
-          !streams.includes(ssrc);
-      }).map((line) => {
-        if (!line.startsWith("m=video")) return line;
-        const [kind, port, protocol, ...types] = line.split(" ");
-        return [kind, port, protocol, ...types.filter((type) => !rtx.includes(type))].join(" ");
-      }).join("\r\n");
-    };
+  /** A description without payload types of video. */
+  function withoutTypes(sdp, refused) {
+    return sdp.split("\r\n").filter((line) => {
+      const [, type] = /^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) /.exec(line) ?? [];
+      return !refused.includes(type);
+    }).map((line) => {
+      if (!line.startsWith("m=video")) return line;
+      const [kind, port, protocol, ...types] = line.split(" ");
+      return [kind, port, protocol, ...types.filter((type) => !refused.includes(type))].join(" ");
+    }).join("\r\n");
+  }
+
+  /** No video is received as `mime` from now on; `bare` takes it out of an offer to us. */
+  function refuse(mime, bare) {
     const { setRemoteDescription, addTransceiver } = RTCPeerConnection.prototype;
     RTCPeerConnection.prototype.setRemoteDescription = function ({ type, sdp }) {
       return setRemoteDescription.call(this, { type, sdp: type === "offer" ? bare(sdp) : sdp });
@@ -393,10 +388,25 @@
       const transceiver = addTransceiver.call(this, kind, init);
       if (kind === "video") {
         const { codecs } = RTCRtpReceiver.getCapabilities("video");
-        transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== "video/rtx"));
+        transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType !== mime));
       }
       return transceiver;
     };
+  }
+
+  /**
+   * Received videos have no retransmission from now on: offers say nothing of it to us, and ours
+   * nothing to the server.
+   */
+  function refuseRtx() {
+    refuse("video/rtx", (sdp) => {
+      const rtx = [...sdp.matchAll(/a=rtpmap:(\d+) rtx\//g)].map(([, type]) => type);
+      const streams = [...sdp.matchAll(/a=ssrc-group:FID \d+ (\d+)/g)].map(([, ssrc]) => ssrc);
+      return withoutTypes(sdp, rtx).split("\r\n").filter((line) => {
+        const [, ssrc] = /^a=ssrc:(\d+) /.exec(line) ?? [];
+        return !line.startsWith("a=ssrc-group:FID") && !streams.includes(ssrc);
+      }).join("\r\n");
+    });
   }
 
   function cornerColor(element) {
@@ -507,6 +517,8 @@
   /** For the other scripts of this page. */
   globalThis.testClient = {
     methods,
+    refuse,
+    withoutTypes,
     room: () => room,
     element: (sid) => elements.get(sid),
     drawnTrack,
