@@ -19,9 +19,10 @@ export const FIGURES = {
   idleKb: 160,
   /** ms of CPU of a join: its row. */
   joinMs: 5.3,
-  /** MB of a server with one worker, and of one with two: table of memory, now. */
-  oneWorkerMb: 117.7,
-  twoWorkersMb: 141.3,
+  /** MB of a server with one worker: its row. */
+  oneWorkerMb: 107,
+  /** MB of each worker more: the table of memory, of two less one. */
+  workerMb: 23.6,
 };
 
 /** Assumed, and said so on the page. */
@@ -69,8 +70,8 @@ export function size({ rooms, people, cameras, voices, large, small }) {
   const packetUs = people > ASSUMED.smallRoom ? FIGURES.largeRoomUs : FIGURES.smallRoomUs;
   const busy = (packetsPerS * packetUs + everybody * FIGURES.idleUs) / 1e6;
   const cores = Math.max(1, Math.ceil(busy / ASSUMED.load));
-  const workerMb = FIGURES.twoWorkersMb - FIGURES.oneWorkerMb;
-  const memoryMb = FIGURES.oneWorkerMb + (cores - 1) * workerMb + everybody * FIGURES.idleKb / MB;
+  const workersMb = FIGURES.oneWorkerMb + (cores - 1) * FIGURES.workerMb;
+  const memoryMb = workersMb + everybody * FIGURES.idleKb / MB;
   const joinsPerS = 1_000 / FIGURES.joinMs * ASSUMED.load;
   return { people: everybody, packetsPerS, outMbps, inMbps, cores, memoryMb, joinsPerS };
 }
