@@ -7,8 +7,6 @@
  */
 import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
-import v8 from "node:v8";
-import { runInNewContext } from "node:vm";
 import {
   AddTrackRequest,
   DataPacket,
@@ -33,6 +31,7 @@ import {
   wrapped,
 } from "../support/hostile/bad_input.ts";
 import { until } from "../support/wire/until.ts";
+import { heapInUse } from "../support/process/heap_growth.ts";
 
 const NO_PERMISSION = "no permissions to access the room";
 const INVALID = "invalid authorization token";
@@ -198,13 +197,6 @@ badInputTest(
 const ANNOUNCEMENTS = 10_000;
 const PENDING = 20;
 const AT_ONCE = 250;
-
-function heapInUse(): number {
-  v8.setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
-  return Deno.memoryUsage().heapUsed;
-}
 
 badInputTest(
   "10,000 AddTracks are answered with LIMIT_EXCEEDED and leave nothing",

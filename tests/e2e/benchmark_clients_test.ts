@@ -15,6 +15,7 @@ import {
 } from "../../bench/real_loads/load_scenarios.ts";
 import { type LoadsCalls, SIGNALLINGS } from "../../bench/real_loads/loads_calls.ts";
 import { startRoomwire, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { pause } from "../support/wire/until.ts";
 
 /** Three who speak and show themselves in layers, and one who listens. */
 const MEETING = (() => {
@@ -24,8 +25,6 @@ const MEETING = (() => {
 const MESSAGES = { ...loadScenarioOf("data-1-20-100")!, audience: 2 };
 /** Every check and report is due once in this time, and the voices take turns. */
 const WATCHED_MS = 4_000;
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 Deno.test("The benchmark's clients meet, as each library and in each flavour", async (t) => {
   await using roomwire = await startRoomwire({ address: "127.0.0.1" });

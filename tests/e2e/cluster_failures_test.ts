@@ -12,16 +12,13 @@ import { RoomwireCluster } from "../support/process/roomwire_cluster.ts";
 import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { RoamingParticipant } from "../support/wire/roaming_participant.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
+import { pause } from "../support/wire/until.ts";
 
 const ROOM = "meeting";
 const REGIONS = ["here", "here", "there"];
 const CONFIG = { room: { departure_timeout: 1 } };
 /** Less than what any node is waited for, and long beside a packet each 100 ms, ms. */
 const LONGEST_GAP_MS = 2_500;
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 /** One person on each node, all of whom hear each other. */
 async function meeting(cluster: RoomwireCluster): Promise<RoamingParticipant[]> {

@@ -15,6 +15,7 @@ import { all, expectedOf, Inboxes } from "../support/peers/data_scenarios.ts";
 import type { RawDataPeer } from "../support/peers/raw_data_peer.ts";
 import { type Call, CallFixture, type DataJoinOptions } from "../support/sdk/call_fixture.ts";
 import { SpeakerAndListener } from "../support/wire/speaker_and_listener.ts";
+import { pause } from "../support/wire/until.ts";
 
 /** LiveKit's threshold in its own test of slow readers, bit/s. */
 const THRESHOLD_BPS = 21_024;
@@ -23,8 +24,6 @@ const fixture = CallFixture.forThisFile();
 const slowFixture = CallFixture.forThisFile({
   config: { rtc: { datachannel_slow_threshold: THRESHOLD_BPS } },
 });
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** How long readers stand still, or read slowly, ms. */
 const STOP_MS = 30_000;

@@ -15,6 +15,7 @@ import { all, expectedOf, Inboxes, meeting } from "../support/peers/data_scenari
 import type { DistantRtcNodePeer } from "../support/peers/distant_rtc_node_peer.ts";
 import type { RawDataPeer } from "../support/peers/raw_data_peer.ts";
 import { type Call, CallFixture } from "../support/sdk/call_fixture.ts";
+import { pause } from "../support/wire/until.ts";
 
 /** LiveKit's threshold in its own test of slow readers, bit/s. */
 const THRESHOLD_BPS = 21_024;
@@ -23,8 +24,6 @@ const fixture = CallFixture.forThisFile();
 const slowFixture = CallFixture.forThisFile({
   config: { rtc: { datachannel_slow_threshold: THRESHOLD_BPS } },
 });
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /**
  * How long they stand, ms: ICE calls who has not answered for 10 s interrupted, and for 15 s lost.

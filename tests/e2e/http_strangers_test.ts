@@ -13,7 +13,7 @@ import {
   startRoomwire,
 } from "../support/process/roomwire_process.ts";
 import { type Standstill, standstillDuring } from "../support/process/standstill.ts";
-import { until } from "../support/wire/until.ts";
+import { pause, until } from "../support/wire/until.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
 
 const STRANGER = new URL("../support/hostile/stranger.ts", import.meta.url);
@@ -49,7 +49,6 @@ const ATTACKS: readonly (readonly [attack: string, count: number, what: string])
   ["aborted_bodies", 2_000, "2,000 bodies whose senders go away"],
 ];
 
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const join = async (server: RoomwireProcess, identity: string) =>
   await WireParticipant.open(server.url, await mintToken({ room: ROOM, identity }));
 

@@ -10,6 +10,7 @@ import { eventually } from "../support/process/eventually.ts";
 import { LossyProxy } from "../support/process/lossy_proxy.ts";
 import { CallFixture, CONNECTION_MODES } from "../support/sdk/call_fixture.ts";
 import { watchInbound } from "../support/sdk/stream_totals.ts";
+import { pause } from "../support/wire/until.ts";
 
 const fixture = CallFixture.forThisFile({
   config: { rtc: { congestion_control: { allow_pause: true } } },
@@ -26,8 +27,6 @@ const SETTLE_MS = 2_000;
 /** Most of it is patience for a busy machine. */
 const BACK_WITHIN_MS = 10_000;
 const LOOK_MS = 5_000;
-
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 for (const mode of CONNECTION_MODES) {
   endToEndTest(
@@ -50,9 +49,9 @@ for (const mode of CONNECTION_MODES) {
 
         proxy.down.rateBps = NARROW_BPS;
         await eventually("the pause", () => states().length > 0, { seen: () => bob.story() });
-        await sleep(SETTLE_MS);
+        await pause(SETTLE_MS);
         const before = counts();
-        await sleep(PAUSED_MS);
+        await pause(PAUSED_MS);
         const paused = counts();
         const seen = JSON.stringify({ before, paused, states: states() });
         assert.deepEqual(states(), ["PAUSED"], seen);
@@ -98,7 +97,7 @@ for (const [codec, mode] of [["vp8", "default"], ["h264", "dual"]] as const) {
         await eventually("the pause", async () => (await bob.streamStates()).length > 0, {
           seen: () => bob.inbound(camera),
         });
-        await sleep(SETTLE_MS);
+        await pause(SETTLE_MS);
         const paused = await watchInbound(bob, camera, PAUSED_MS);
         const seen = Deno.inspect(paused);
         assert.equal(paused.grown("framesDecoded"), 0, seen);
@@ -111,7 +110,7 @@ for (const [codec, mode] of [["vp8", "default"], ["h264", "dual"]] as const) {
         const backMs = performance.now() - widenedAt;
         console.log(JSON.stringify({ codec, mode, backMs }));
         assert.ok(backMs < BACK_WITHIN_MS, `${backMs}`);
-        await sleep(SETTLE_MS);
+        await pause(SETTLE_MS);
         const back = await watchInbound(bob, camera, LOOK_MS);
         const moving = Deno.inspect(back);
         assert.ok(back.grown("framesDecoded") > LOOK_MS / 1_000 * CAMERA.fps / 2, moving);

@@ -15,6 +15,7 @@ import { PeerProcess } from "../support/peers/peer_process.ts";
 import { pythonPeer } from "../support/peers/python_peers.ts";
 import { NOISY_CAMERA } from "../support/sdk/sdk_client.ts";
 import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
+import { pause } from "../support/wire/until.ts";
 
 const ROOM = "remb";
 const path = (rateBps: number): PathCondition => ({
@@ -36,8 +37,6 @@ type Event =
   | { readonly event: "answered" | "left"; readonly status: number }
   | { readonly event: "connection"; readonly state: string }
   | { readonly event: "seen"; readonly height: number };
-
-const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 endToEndTest(
   "aiortc, whose word is REMB: all where there is room, what fits behind 500 kbit/s, and all again",

@@ -11,6 +11,7 @@ import { serveClientPage } from "../support/sdk/client_page_server.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import { TcpProxy } from "../support/process/tcp_proxy.ts";
+import { pause } from "../support/wire/until.ts";
 
 const fixture = CallFixture.forThisFile();
 
@@ -31,10 +32,6 @@ async function frameCounter(
 
 function video(published: readonly Published[]): Published {
   return published.find(({ kind }) => kind === "video")!;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /**

@@ -8,15 +8,12 @@ import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import { createNamespace } from "../support/wire/network_namespace.ts";
 import { withSplitCall } from "../support/sdk/split_call.ts";
+import { pause } from "../support/wire/until.ts";
 
 /** The server calls a client lost after 15 s of silence; Chromium does so after about as long. */
 const SHORT_BLOCK_MS = 10_000;
 /** No frame for this long: nothing comes through any more. */
 const STILL_MS = 1_500;
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 /** Ann, behind a path that is blocked for a while, and bob, whose path is not, are in a call. */
 async function block(blockedMs: number): Promise<void> {

@@ -1,6 +1,4 @@
 import assert from "node:assert/strict";
-import { runInNewContext } from "node:vm";
-import v8 from "node:v8";
 import { LeaveRequest, ParticipantInfo_State as State } from "@livekit/protocol";
 import { type Platform, silentLog } from "../../lib/base/platform.ts";
 import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
@@ -15,6 +13,7 @@ import { scaledPlatform } from "../support/virtual/scaled_platform.ts";
 import { SignalClient } from "../support/wire/signal_client.ts";
 import { until } from "../support/wire/until.ts";
 import { WireParticipant } from "../support/wire/wire_participant.ts";
+import { heapInUse } from "../support/process/heap_growth.ts";
 
 const HOST = "127.0.0.1";
 const ROOM = "departures";
@@ -91,13 +90,6 @@ const AT_ONCE = 25;
 const ROUNDS = 5;
 /** What five hundred sessions may leave, in all; one alone is several times ten kilobytes. */
 const MAX_GROWTH_BYTES = 250_000;
-
-function heapInUse(): number {
-  v8.setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
-  return Deno.memoryUsage().heapUsed;
-}
 
 Deno.test("Room is left as it was by a thousand joins and leaves: heap, timers, sockets", async () => {
   // One stays without a connection, which the server ends after a minute, so its time is the

@@ -15,12 +15,10 @@ import {
   subscriber,
   untilFlowing,
 } from "../support/wire/distant_subscribers.ts";
-import { until } from "../support/wire/until.ts";
+import { pause, until } from "../support/wire/until.ts";
 import type { WireNode, WireNodes } from "../support/wire/wire_nodes.ts";
 import { assertDense, type Publisher, sequenceNumbers } from "../support/wire/wire_publisher.ts";
 import type { Peer } from "../support/wire/wire_room.ts";
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sends voice, `between` each packet; every one of them has to come, once and in order. */
 async function assertWhole(

@@ -11,6 +11,7 @@ import { assertDense, AUDIO, publisher, sequenceNumbers } from "../support/wire/
 import { roomTest } from "../support/wire/room_tests.ts";
 import type { Peer } from "../support/wire/wire_room.ts";
 import { openWireSocket } from "../support/wire/wire_socket.ts";
+import { pause } from "../support/wire/until.ts";
 
 const SSRC = 5000;
 const OTHER_SSRC = 6000;
@@ -29,10 +30,6 @@ function forge(peer: Peer): Uint8Array[] {
       priority: TOP_PRIORITY,
     })
   );
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 roomTest("MediaEngine does not move a stream for checks that somebody else sent", async (room) => {

@@ -15,6 +15,7 @@ import { RoamingParticipant } from "../wire/roaming_participant.ts";
 import { eventually } from "./eventually.ts";
 import { RoomwireCluster } from "./roomwire_cluster.ts";
 import { TEST_KEY, TEST_SECRET } from "./roomwire_process.ts";
+import { pause } from "../wire/until.ts";
 
 /** All agree again within this time of a fault's end, ms: a lease, and turns that rooms take. */
 const AGREED_WITHIN_MS = 40_000;
@@ -357,10 +358,6 @@ function countBy(names: readonly string[]): Map<string, number> {
 async function residentKb(pid: number): Promise<number> {
   const status = await Deno.readTextFile(`/proc/${pid}/status`);
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** One of each in turn, until both are through. */

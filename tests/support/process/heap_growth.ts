@@ -1,8 +1,10 @@
 /**
- * What a step allocates, seen by the heap's growth.
+ * What a step allocates, seen by the heap's growth, and what stays.
  *
  * @module
  */
+import v8 from "node:v8";
+import { runInNewContext } from "node:vm";
 
 /** Steps between two looks at the heap: few enough that most stretches see no collection. */
 export const STRETCH = 2_000;
@@ -22,4 +24,12 @@ export function growthPerStep(steps: number, step: (i: number) => void): number 
     if (growth >= 0) growths.push(growth / STRETCH); // negative: a collection ran in between
   }
   return growths.sort((a, b) => a - b)[Math.floor(growths.length / 2)]!;
+}
+
+/** What is alive in V8's heap, bytes: it is collected before. */
+export function heapInUse(): number {
+  v8.setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  collect();
+  return Deno.memoryUsage().heapUsed;
 }

@@ -84,6 +84,36 @@ export class FakePool {
     });
     this.pool.onEvent = (event) => this.events.push(event);
   }
+
+  /** A pool whose engines have started. */
+  static async started(size: number, placement = SPREAD): Promise<FakePool> {
+    const fake = new FakePool(size, placement);
+    await fake.pool.start();
+    return fake;
+  }
+
+  /** The engine that was told to open a connection, by index; -1 if none was. */
+  homeOf(id: ConnectionId): number {
+    return this.engines.findIndex((engine) =>
+      engine.of("open_connection").some(({ connection }) => connection === id)
+    );
+  }
+}
+
+/** The `n`th connection and down-track of a test. */
+export const connection = (n: number) => `C${n}` as ConnectionId;
+export const downTrack = (n: number) => `D${n}` as DownTrackId;
+
+/** Opens a connection. @param placement The room it is of, if it is of one. */
+export function openConnection(id: ConnectionId, placement?: string): EngineCommand {
+  const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
+  return {
+    type: "open_connection",
+    connection: id,
+    local,
+    dataChannels: "accept",
+    ...(placement === undefined ? {} : { placement }),
+  };
 }
 
 /** Says that a connection receives tracks of voice. */

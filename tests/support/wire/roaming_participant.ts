@@ -7,6 +7,7 @@
  */
 import { mintToken } from "../process/access_tokens.ts";
 import { WireParticipant } from "./wire_participant.ts";
+import { pause } from "./until.ts";
 
 /** Pause between two tries, ms. */
 const RETRY_MS = 200;
@@ -113,8 +114,4 @@ export class RoamingParticipant implements AsyncDisposable {
 /** The socket has ended, or the client was told to go. */
 function isOver({ signal }: WireParticipant): boolean {
   return signal.closed !== undefined || signal.received.some((message) => message.case === "leave");
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

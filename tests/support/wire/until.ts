@@ -27,9 +27,14 @@ export async function until<T>(
     const found = await look();
     if (found !== undefined && found !== null && found !== false) return found;
     if (performance.now() > giveUpAt) break;
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS));
+    await pause(POLL_INTERVAL_MS);
   }
   throw new Error(`Timed out waiting for ${what}; last seen: ${inspect(seen())}`);
+}
+
+/** Where nothing can be waited for but time, in real ms. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function inspect(value: unknown): string {

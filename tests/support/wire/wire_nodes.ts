@@ -17,6 +17,7 @@ import { createThreadPool } from "../../../lib/engine/worker/thread_pool.ts";
 import { packMessage, unpackMessage } from "../../../lib/wire/message_pack.ts";
 import { scaledPlatform } from "../virtual/scaled_platform.ts";
 import { WireRoom } from "./wire_room.ts";
+import { pause } from "./until.ts";
 
 /** One way over a link, ms. */
 const LINK_MS = 5;
@@ -169,8 +170,4 @@ function secretOf(a: NodeId, b: NodeId): Uint8Array {
   const secret = new Uint8Array(32);
   new TextEncoder().encodeInto([a, b].sort().join(""), secret);
   return secret;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,11 +1,10 @@
 /** A recorded room's chat out of packets, whole, cut, broken and hostile. */
 import assert from "node:assert/strict";
-import v8 from "node:v8";
-import { runInNewContext } from "node:vm";
 import { deflateRawSync } from "node:zlib";
 import { ChatMessage, DataPacket, UserPacket } from "@livekit/protocol";
 import { ChatMessages, MOST_STREAMS, MOST_TEXT_BYTES } from "../../../lib/egress/chat_messages.ts";
 import { SeededRandom } from "../../support/virtual/seeded_random.ts";
+import { heapInUse } from "../../support/process/heap_growth.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 type Value = DataPacket["value"];
@@ -111,13 +110,6 @@ Deno.test("ChatMessages keeps no more of a text that comes letter by letter", ()
   assert.ok(more < 40_000_000, `${more} bytes more for 768,000 of text`);
   assert.equal(chat.trailer("s9")?.text, "a".repeat(3_000));
 });
-
-function heapInUse(): number {
-  v8.setFlagsFromString("--expose-gc");
-  const collect: () => void = runInNewContext("gc");
-  collect();
-  return Deno.memoryUsage().heapUsed;
-}
 
 Deno.test("ChatMessages keeps little of streams that have begun, whatever their headers hold", () => {
   const chat = new Chat();

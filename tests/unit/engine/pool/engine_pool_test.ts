@@ -8,35 +8,21 @@ import { dataMember } from "../../../support/virtual/data_plane_world.ts";
 import { type CommandOf, FAKE_ENGINE_READY } from "../../../support/virtual/fake_engine.ts";
 import {
   addAudio,
+  connection,
+  downTrack,
   FakePool,
   type FakePooledEngine,
+  openConnection,
   receiveAudio,
 } from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { settle } from "../../../support/virtual/virtual_platform.ts";
 
 const ENGINES = 3;
-const connection = (n: number) => `C${n}` as ConnectionId;
 const upTrack = (n: number) => `U${n}` as UpTrackId;
-const downTrack = (n: number) => `D${n}` as DownTrackId;
 
-function open(id: ConnectionId, placement = "room"): EngineCommand {
-  const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
-  return { type: "open_connection", connection: id, local, dataChannels: "accept", placement };
-}
-
-async function started(placement?: typeof DEFAULT_PLACEMENT): Promise<FakePool> {
-  const world = new FakePool(ENGINES, placement);
-  await world.pool.start();
-  return world;
-}
-
-/** The engine that was told to open a connection, by index. */
-function homeOf(world: FakePool, id: ConnectionId): number {
-  return world.engines.findIndex((engine) =>
-    engine.of("open_connection").some((command) => command.connection === id)
-  );
-}
+const open = (id: ConnectionId, placement = "room") => openConnection(id, placement);
+const started = (placement?: typeof DEFAULT_PLACEMENT) => FakePool.started(ENGINES, placement);
 
 /** Up-tracks that an engine makes of what another sends, as `up-track from`. */
 function receiving(engine: FakePooledEngine): string[] {
@@ -206,7 +192,7 @@ Deno.test("EnginePool joins two engines by rings once, and anew when one was los
   await world.platform.advanceAsync(1_000, 100);
   world.pool.send(open(connection(2)));
   world.pool.send(open(connection(3)));
-  const back = [2, 3].map(connection).find((id) => homeOf(world, id) === 1)!;
+  const back = [2, 3].map(connection).find((id) => world.homeOf(id) === 1)!;
   world.pool.send(addAudio(back, downTrack(9), upTrack(0)));
   assert.deepEqual(rings()[1], [0], "the new engine is told");
   assert.deepEqual(rings()[0], [1, 1], "the old one is told again");
@@ -233,7 +219,7 @@ function membersOf(engine: FakePooledEngine): Record<number, number | "here"> {
 Deno.test("EnginePool tells of a room's members every engine that has a connection of it", async () => {
   const world = await started();
   for (const n of [1, 3, 5]) world.pool.send(open(connection(n)));
-  const [a, b, c] = [1, 3, 5].map((n) => homeOf(world, connection(n))) as [number, number, number];
+  const [a, b, c] = [1, 3, 5].map((n) => world.homeOf(connection(n))) as [number, number, number];
   assert.equal(new Set([a, b, c]).size, ENGINES);
   for (const n of [0, 1]) world.pool.send(member(n));
   const known = () => world.engines.map(membersOf);
@@ -266,7 +252,7 @@ Deno.test("EnginePool lets a moved member keep its place where both rooms are kn
   const world = await started();
   for (const n of [1, 3]) world.pool.send(open(connection(n)));
   for (const [n, room] of [[0, 1], [1, 2]] as const) world.pool.send(member(n, room));
-  const home = world.engines[homeOf(world, connection(1))]!;
+  const home = world.engines[world.homeOf(connection(1))]!;
   world.pool.send(member(0, 2));
   assert.equal(home.of("remove_data_member").filter(({ member }) => member === 0).length, 0);
   assert.equal(home.of("set_data_member").findLast(({ data }) => data.member === 0)!.data.room, 2);
@@ -278,10 +264,10 @@ Deno.test("EnginePool keeps a place for a member's receiving connection, until i
   const home = world.engines.findIndex((engine) => engine.of("set_data_member").length > 0);
   assert.deepEqual(membersOf(world.engines[home]!), { 0: "here" });
   world.pool.send(open(connection(1), "room 1"));
-  assert.equal(homeOf(world, connection(1)), home);
+  assert.equal(world.homeOf(connection(1)), home);
   // The publisher's comes on another engine: that one must know where its data goes.
   world.pool.send(open(connection(0), "room 1"));
-  const away = homeOf(world, connection(0));
+  const away = world.homeOf(connection(0));
   assert.notEqual(away, home);
   assert.deepEqual(membersOf(world.engines[away]!), { 0: home });
   world.pool.send({ type: "close_connection", connection: connection(0) });
@@ -296,13 +282,13 @@ Deno.test("EnginePool tells the others of a lost engine, and of its rooms when i
   const world = await started();
   for (const n of [1, 3]) world.pool.send(open(connection(n)));
   for (const n of [0, 1]) world.pool.send(member(n));
-  const [a, b] = [1, 3].map((n) => homeOf(world, connection(n))) as [number, number];
+  const [a, b] = [1, 3].map((n) => world.homeOf(connection(n))) as [number, number];
   world.engines[b]!.onLost("gone");
   assert.deepEqual(membersOf(world.engines[a]!), { 0: "here", 1: -1 });
   assert.deepEqual(world.engines[a]!.of("disconnect_relay").map(({ index }) => index), [b]);
   await world.platform.advanceAsync(1_000, 100);
   for (const n of [20, 21, 22]) world.pool.send(open(connection(n)));
-  const back = [20, 21, 22].find((n) => homeOf(world, connection(n)) === b)!;
+  const back = [20, 21, 22].find((n) => world.homeOf(connection(n)) === b)!;
   const data = dataMember("new", { member: 9, receiver: connection(back) });
   world.pool.send({ type: "set_data_member", data });
   assert.deepEqual(membersOf(world.engines[b]!), { 0: a, 1: -1, 9: "here" });
@@ -324,7 +310,7 @@ Deno.test("EnginePool completes routes of data tracks when a receiver is placed,
   world.pool.send({ type, connection: publisher, routes: [{ handle: 1, receivers }] });
   world.pool.send(open(late));
   const last = (index: number) => world.engines[index]!.of(type).at(-1)?.routes;
-  const [home, first, second] = [publisher, early, late].map((id) => homeOf(world, id));
+  const [home, first, second] = [publisher, early, late].map((id) => world.homeOf(id));
   assert.equal(new Set([home, first, second]).size, 3);
   assert.deepEqual(last(home!), [{ handle: 1, receivers: [], engines: [first, second] }]);
   const sources = world.engines.map((engine) => engine.of(type).at(-1)?.source);
@@ -396,8 +382,8 @@ Deno.test("EnginePool describes connections with the addresses that its engines 
   const ids = [connection(0), connection(1), connection(2)];
   for (const [index, id] of ids.entries()) world.pool.send(open(id, `room ${index}`));
   const addresses = [{ protocol: "udp", hostname: "203.0.113.7", port: 7883 }] as const;
-  const changed = ids.find((id) => homeOf(world, id) === 1)!;
-  const other = ids.find((id) => homeOf(world, id) !== 1)!;
+  const changed = ids.find((id) => world.homeOf(id) === 1)!;
+  const other = ids.find((id) => world.homeOf(id) !== 1)!;
   const before = world.pool.addressesOf(other);
   const hosts = ["203.0.113.7"];
   const relays = [{ addresses: [{ hostname: "203.0.113.7", port: 7883 }] }];
@@ -434,7 +420,7 @@ Deno.test("EnginePool fails connections while no engine lives, and tries again a
   world.refusal = undefined;
   await world.platform.advanceAsync(20, 10);
   world.pool.send(open(connection(1)));
-  assert.ok(homeOf(world, connection(1)) >= 0);
+  assert.ok(world.homeOf(connection(1)) >= 0);
   assert.equal(world.drops.get("media_worker_lost"), 3);
 });
 

@@ -10,14 +10,13 @@ import type { EngineCommand } from "../../../../lib/engine/messages/engine_messa
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import type { NodeCommand } from "../../../../lib/engine/messages/node_messages.ts";
 import type { CommandOf } from "../../../support/virtual/fake_engine.ts";
-import { FakePool } from "../../../support/virtual/fake_pool.ts";
+import { connection, FakePool, openConnection } from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 
 const ENGINES = 3;
 const HERE = "ND_here" as NodeId;
 const THERE = "ND_there" as NodeId;
 const HANDLE = 5;
-const connection = (n: number) => `C${n}` as ConnectionId;
 const remote = (n: number) => dataTrackId(THERE, `DTR_${n}`);
 const local = (n: number) => dataTrackId(HERE, `DTR_${n}`);
 
@@ -47,10 +46,9 @@ class DataPool {
 
   connect(n: number): number {
     const id = connection(n);
-    const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
     const opened = () => this.fake.engines.map((engine) => engine.of("open_connection").length);
     const before = opened();
-    this.send({ type: "open_connection", connection: id, local, dataChannels: "accept" });
+    this.send(openConnection(id));
     const home = opened().findIndex((count, engine) => count > before[engine]!);
     if (home >= 0) this.homes.set(id, home);
     return home;

@@ -5,7 +5,14 @@ import type { EngineCommand } from "../../../../lib/engine/messages/engine_messa
 import type { MediaEvent } from "../../../../lib/engine/messages/media_messages.ts";
 import type { NodeCommand } from "../../../../lib/engine/messages/node_messages.ts";
 import type { CommandOf } from "../../../support/virtual/fake_engine.ts";
-import { addAudio, FakePool, receiveAudio } from "../../../support/virtual/fake_pool.ts";
+import {
+  addAudio,
+  connection,
+  downTrack,
+  FakePool,
+  openConnection,
+  receiveAudio,
+} from "../../../support/virtual/fake_pool.ts";
 import { SeededRandom } from "../../../support/virtual/seeded_random.ts";
 import { audioSection } from "../../../support/wire/wire_media.ts";
 
@@ -13,15 +20,8 @@ const ENGINES = 3;
 const HERE = "ND_here" as NodeId;
 const NODES = ["ND_a", "ND_b"] as NodeId[];
 const ENGINES_THERE = 2;
-const connection = (n: number) => `C${n}` as ConnectionId;
 const remoteTrack = (n: number) => `R${n}` as UpTrackId;
 const localTrack = (n: number) => `L${n}` as UpTrackId;
-const downTrack = (n: number) => `D${n}` as DownTrackId;
-
-function open(id: ConnectionId): EngineCommand {
-  const local = { ufrag: `ufrag-${id}`, pwd: "p".repeat(24) };
-  return { type: "open_connection", connection: id, local, dataChannels: "accept" };
-}
 
 function setNode(n: number, secret = 1): NodeCommand {
   return {
@@ -61,12 +61,6 @@ function sending(commands: readonly EngineCommand[], gone: ReadonlySet<number>):
   return live;
 }
 
-async function started(): Promise<FakePool> {
-  const world = new FakePool(ENGINES);
-  await world.pool.start();
-  return world;
-}
-
 function eventsOf<T extends MediaEvent["type"]>(
   world: FakePool,
   type: T,
@@ -76,19 +70,13 @@ function eventsOf<T extends MediaEvent["type"]>(
   );
 }
 
-function homeOf(world: FakePool, id: ConnectionId): number {
-  return world.engines.findIndex((engine) =>
-    engine.of("open_connection").some((command) => command.connection === id)
-  );
-}
-
 /** A subscriber on each of two engines, and a track of node 0. */
 async function twoSubscribers(): Promise<{ world: FakePool; first: number; second: number }> {
-  const world = await started();
-  for (const n of [0, 1]) world.pool.send(open(connection(n)));
+  const world = await FakePool.started(ENGINES);
+  for (const n of [0, 1]) world.pool.send(openConnection(connection(n)));
   world.pool.send(setNode(0));
   world.pool.send(addRemote(remoteTrack(0)));
-  const [first, second] = [0, 1].map((n) => homeOf(world, connection(n))) as [number, number];
+  const [first, second] = [0, 1].map((n) => world.homeOf(connection(n))) as [number, number];
   assert.notEqual(first, second);
   return { world, first, second };
 }
@@ -325,7 +313,7 @@ for (let seed = 1; seed <= 12; seed++) {
   Deno.test(`A pool among nodes does what the model says, seed ${seed}`, async () => {
     const random = new SeededRandom(seed);
     const below = (n: number) => random.uint32() % n;
-    const world = await started();
+    const world = await FakePool.started(ENGINES);
     const model = new Model();
     const wanted = new Map<string, number>();
     world.pool.onEvent = (event) => {
@@ -341,8 +329,8 @@ for (let seed = 1; seed <= 12; seed++) {
       const kind = below(10);
       if (kind === 0) {
         const id = connection(below(8));
-        world.pool.send(open(id));
-        model.homes.set(id, homeOf(world, id));
+        world.pool.send(openConnection(id));
+        model.homes.set(id, world.homeOf(id));
       } else if (kind === 1) {
         world.pool.send(addRemote(up));
         model.remotes.add(up);

@@ -1,8 +1,13 @@
 /** Where a pool records: where the track is, or where it then comes to. */
 import assert from "node:assert/strict";
-import type { ConnectionId, DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
+import type { DownTrackId, UpTrackId } from "../../../../lib/base/ids.ts";
 import type { EngineCommand } from "../../../../lib/engine/messages/engine_messages.ts";
-import { FakePool } from "../../../support/virtual/fake_pool.ts";
+import {
+  connection,
+  FakePool,
+  openConnection,
+  receiveAudio,
+} from "../../../support/virtual/fake_pool.ts";
 import { audioSection } from "../../../support/wire/wire_media.ts";
 
 const DOWN = "D" as DownTrackId;
@@ -11,17 +16,11 @@ const REMOTE = "R" as UpTrackId;
 
 /** Three engines; two connections on two of them publish a track each. */
 async function pool() {
-  const fake = new FakePool(3);
-  await fake.pool.start();
+  const fake = await FakePool.started(3);
   const homes = TRACKS.map((track, n) => {
-    const connection = `C${n}` as ConnectionId;
-    const local = { ufrag: `ufrag-${n}`, pwd: "p".repeat(24) };
-    const send = (command: EngineCommand) => fake.pool.send(command);
-    send({ type: "open_connection", connection, local, dataChannels: "accept" });
-    send({ type: "set_receive", connection, sections: [audioSection("0", track)] });
-    return fake.engines.findIndex((engine) =>
-      engine.of("open_connection").some((command) => command.connection === connection)
-    );
+    fake.pool.send(openConnection(connection(n)));
+    fake.pool.send(receiveAudio(connection(n), track));
+    return fake.homeOf(connection(n));
   });
   assert.notEqual(homes[0], homes[1]);
   return { fake, homes };
