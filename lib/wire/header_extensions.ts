@@ -14,16 +14,8 @@ const ONE_BYTE_MAX_LENGTH = 16;
 const ONE_BYTE_MAX_ID = 14;
 /** Longest mid or rid we read; both are 1–16 letters in practice (RFC 8852 §3.1). */
 const MAX_TEXT_LENGTH = 32;
-const ABS_SEND_TIME_BYTES = 3;
 
-/** The abs-send-time value (24 bits, 6.18 fixed-point seconds), or -1 if absent. */
-export function readAbsSendTime(view: RtpView, id: number): number {
-  if (view.extensionLength(id) !== ABS_SEND_TIME_BYTES) return -1;
-  const at = view.extensionOffset(id);
-  return (view.bytes[at]! << 16) | (view.bytes[at + 1]! << 8) | view.bytes[at + 2]!;
-}
-
-/** Monotonic milliseconds as abs-send-time; wraps every 64 s. */
+/** Monotonic milliseconds as abs-send-time (24 bits, 6.18 fixed-point seconds); wraps in 64 s. */
 export function absSendTime(now: number): number {
   return Math.floor(((now % 64_000) * 262_144) / 1000) & 0xffffff;
 }

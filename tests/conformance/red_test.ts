@@ -1,13 +1,11 @@
 /** LiveKit's tests of redundant audio, taken apart for subscribers that know only opus, and made. */
 import assert from "node:assert/strict";
 import type { CodecParameters } from "../../lib/base/media_vocabulary.ts";
-import { DownTrack } from "../../lib/media/down/down_track.ts";
-import { UpTrack } from "../../lib/media/up/up_track.ts";
 import { RedPayload } from "../../lib/wire/red_payload.ts";
 import {
+  audioPair,
   codec,
-  layerListener,
-  RecordingSink,
+  type RecordingSink,
   viewOf,
 } from "../support/media/forwarding_fixtures.ts";
 import { redundantPayload } from "../support/media/redundant_payload.ts";
@@ -31,22 +29,7 @@ function forwarded(
   accepted: readonly CodecParameters[],
   arrivals: readonly Arrival[],
 ): RecordingSink {
-  const up = new UpTrack({
-    kind: "audio",
-    extensions: [],
-    listener: { onNack() {}, onKeyFrameNeeded() {} },
-  });
-  up.bindLayer(0, 1000, published, 0);
-  const sink = new RecordingSink();
-  const down = new DownTrack({
-    section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
-    publisherExtensions: [],
-    sink,
-    place: undefined,
-    listener: layerListener(),
-    target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
-  });
-  up.addDownTrack(down, 0);
+  const { up, sink } = audioPair(published, accepted);
   for (const { number, timestamp, payload } of arrivals) {
     const { payloadType } = published;
     const fields = { ssrc: 1000, payloadType, sequenceNumber: number, timestamp, payload };

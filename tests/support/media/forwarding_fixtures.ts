@@ -16,6 +16,7 @@ import {
   SEAL_BYTES,
   SKIPPED,
 } from "../../../lib/base/packet_sink.ts";
+import { DownTrack } from "../../../lib/media/down/down_track.ts";
 import { UpTrack, type UpTrackOptions } from "../../../lib/media/up/up_track.ts";
 import { RtpView } from "../../../lib/wire/rtp_view.ts";
 
@@ -129,4 +130,25 @@ export class RecordingSink implements PacketSink {
   get views(): RtpView[] {
     return this.packets.map(viewOf);
   }
+}
+
+/** A publisher of audio (SSRC 1000), and one subscriber of what it accepts (SSRC 5). */
+export function audioPair(published: CodecParameters, accepted: readonly CodecParameters[]) {
+  const up = new UpTrack({
+    kind: "audio",
+    extensions: [],
+    listener: { onNack() {}, onKeyFrameNeeded() {} },
+  });
+  up.bindLayer(0, 1000, published, 0);
+  const sink = new RecordingSink();
+  const down = new DownTrack({
+    section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
+    publisherExtensions: [],
+    sink,
+    place: undefined,
+    listener: layerListener(),
+    target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
+  });
+  up.addDownTrack(down, 0);
+  return { up, down, sink };
 }

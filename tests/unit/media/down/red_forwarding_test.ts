@@ -4,8 +4,8 @@ import type { CodecParameters } from "../../../../lib/base/media_vocabulary.ts";
 import { COPIES } from "../../../../lib/media/down/audio_form.ts";
 import { DownTrack } from "../../../../lib/media/down/down_track.ts";
 import { DROP } from "../../../../lib/media/layer/drop_reason.ts";
-import { UpTrack } from "../../../../lib/media/up/up_track.ts";
 import {
+  audioPair,
   codec,
   layerListener,
   RecordingSink,
@@ -19,22 +19,7 @@ const RED = codec("audio/red", 63, undefined, "111/111");
 
 /** A publisher of audio whose frames are their own numbers, and one subscriber. */
 function setup(accepted: readonly CodecParameters[], published: CodecParameters = RED) {
-  const up = new UpTrack({
-    kind: "audio",
-    extensions: [],
-    listener: { onNack() {}, onKeyFrameNeeded() {} },
-  });
-  up.bindLayer(0, 1000, published, 0);
-  const sink = new RecordingSink();
-  const down = new DownTrack({
-    section: { mid: "1", kind: "audio", ssrc: 5, codecs: accepted, extensions: [] },
-    publisherExtensions: [],
-    sink,
-    place: undefined,
-    listener: layerListener(),
-    target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
-  });
-  up.addDownTrack(down, 0);
+  const { up, down, sink } = audioPair(published, accepted);
   const send = (
     sequenceNumber: number,
     payload: Uint8Array,
