@@ -17,11 +17,11 @@ import {
 import { echoOf } from "../room/registry/request_echo.ts";
 import type { Session } from "../room/participant/session.ts";
 
-/** Carries out `request` if it is about data; `false` if it is about something else. */
+/** Carries out `request` if it is about data tracks or blobs; does nothing else. */
 export function handleDataRequest(
   participant: Session,
   request: SignalRequest["message"],
-): boolean | Promise<boolean> {
+): void | Promise<void> {
   switch (request.case) {
     case "publishDataTrackRequest": {
       const { value } = request;
@@ -33,7 +33,7 @@ export function handleDataRequest(
         const { reason, message } = result;
         refuse(participant, { reason, message, request: { case: "publishDataTrack", value } });
       }
-      return true;
+      return;
     }
     case "unpublishDataTrackRequest": {
       const { value } = request;
@@ -45,18 +45,14 @@ export function handleDataRequest(
         const response = new UnpublishDataTrackResponse({ info });
         participant.send({ case: "unpublishDataTrackResponse", value: response });
       }
-      return true;
+      return;
     }
     case "updateDataSubscription":
-      participant.updateDataSubscription(request.value);
-      return true;
+      return participant.updateDataSubscription(request.value);
     case "storeDataBlobRequest":
-      storeBlob(participant, request.value);
-      return true;
+      return storeBlob(participant, request.value);
     case "getDataBlobRequest":
-      return getBlob(participant, request.value).then(() => true);
-    default:
-      return false;
+      return getBlob(participant, request.value);
   }
 }
 

@@ -82,9 +82,8 @@ export async function handleRequest(participant: Session, request: Request): Pro
     case "simulate":
       return simulate(participant, request.value);
     default:
-      if (await handleDataRequest(participant, request)) return;
       // Pings are answered before they get here; the rest is deprecated, or not offered yet.
-      return;
+      return await handleDataRequest(participant, request);
   }
 }
 

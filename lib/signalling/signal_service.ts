@@ -13,7 +13,7 @@ import { ClientTraits } from "../room/context/client_traits.ts";
 import { leaveMessage } from "../room/context/close_reason.ts";
 import { sharedInfo } from "../room/context/participant_facts.ts";
 import type { Session } from "../room/participant/session.ts";
-import { publishableCodecs } from "../room/connection/publisher_connection.ts";
+import { publishableCodecs } from "../room/connection/room_codecs.ts";
 import { DEFAULT_ICE_SERVERS } from "../room/context/room_options.ts";
 import type { LocalRooms } from "../room/local_rooms.ts";
 import type { Admission, JoinParameters, Placement } from "./join_parameters.ts";

@@ -7,14 +7,15 @@
  *
  * @module
  */
-import { SessionDescription, SignalTarget } from "@livekit/protocol";
-import type { ConnectionId } from "../../base/ids.ts";
+import { SessionDescription, SignalTarget, TrickleRequest } from "@livekit/protocol";
+import { type ConnectionId, randomId } from "../../base/ids.ts";
 import type { DtlsRole, IceCredentials } from "../../base/media_vocabulary.ts";
+import type { Random } from "../../base/platform.ts";
 import { roleAfterAnswer, roleAfterOffer } from "../../negotiation/dtls_role.ts";
-import type { LocalParameters } from "../../negotiation/local_description.ts";
+import { candidateInits, type LocalParameters } from "../../negotiation/local_description.ts";
 import type { RemoteDescription } from "../../wire/session_description.ts";
-import { type ConnectionHost, newIceCredentials, trickleMessages } from "./connection_host.ts";
-import type { ConnectionRole } from "../context/signal_message.ts";
+import type { ConnectionHost } from "./connection_host.ts";
+import type { ConnectionRole, SignalMessage } from "../context/signal_message.ts";
 import { DataChannelWatch } from "./data_channel_watch.ts";
 import { channelPolicy } from "../context/data_options.ts";
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
@@ -232,4 +233,27 @@ export class ConnectionControl {
       ...(this.#dtlsRole === undefined ? {} : { dtlsRole: this.#dtlsRole }),
     };
   }
+}
+
+/** Fresh credentials, far above the minimum of RFC 8839 §5.4 (24 and 128 bits). */
+function newIceCredentials(random: Random): IceCredentials {
+  return { ufrag: randomId(random, ""), pwd: randomId(random, randomId(random, "")) };
+}
+
+/** Our candidates as messages, the last one marked `final`. */
+function trickleMessages(
+  local: LocalParameters,
+  mid: string,
+  target: SignalTarget,
+): SignalMessage[] {
+  const inits = candidateInits(local, mid);
+  return inits.map((init, index) => ({
+    case: "trickle",
+    // By assignment: the constructor would look at each part.
+    value: Object.assign(new TrickleRequest(), {
+      candidateInit: JSON.stringify(init),
+      target,
+      final: index === inits.length - 1,
+    }),
+  }));
 }

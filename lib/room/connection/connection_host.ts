@@ -3,15 +3,10 @@
  *
  * @module
  */
-import { randomId } from "../../base/ids.ts";
-import type { IceCredentials } from "../../base/media_vocabulary.ts";
-import type { Random } from "../../base/platform.ts";
 import type { DataEvent } from "../../engine/messages/data_messages.ts";
 import type { ConnectionFailure } from "../../engine/messages/media_messages.ts";
 import type { ConnectionRole, SignalMessage } from "../context/signal_message.ts";
 import type { IcePreference } from "../context/ice_preference.ts";
-import { candidateInits, type LocalParameters } from "../../negotiation/local_description.ts";
-import { type SignalTarget, TrickleRequest } from "@livekit/protocol";
 
 /**
  * What a connection may ask of and tell its participant. Methods are called in the order things
@@ -47,27 +42,4 @@ export interface ConnectionHost {
   dataEvent(event: DataEvent): void;
   /** A bug of ours was hit on this participant's behalf: it must close, nobody else. */
   bug(error: unknown): void;
-}
-
-/** Fresh credentials, far above the minimum of RFC 8839 §5.4 (24 and 128 bits). */
-export function newIceCredentials(random: Random): IceCredentials {
-  return { ufrag: randomId(random, ""), pwd: randomId(random, randomId(random, "")) };
-}
-
-/** Our candidates as messages, the last one marked `final`. */
-export function trickleMessages(
-  local: LocalParameters,
-  mid: string,
-  target: SignalTarget,
-): SignalMessage[] {
-  const inits = candidateInits(local, mid);
-  return inits.map((init, index) => ({
-    case: "trickle",
-    // By assignment: the constructor would look at each part.
-    value: Object.assign(new TrickleRequest(), {
-      candidateInit: JSON.stringify(init),
-      target,
-      final: index === inits.length - 1,
-    }),
-  }));
 }

@@ -20,7 +20,7 @@ import type { DownTrackRequest } from "../subscription/subscriptions.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
 import { DownTrackNames } from "./down_track_names.ts";
-import { receivableCodecs } from "./publisher_connection.ts";
+import { receivePolicy } from "./room_codecs.ts";
 
 /**
  * The receiving half of a viewer with one round. A section goes from track to track; the client is
@@ -42,7 +42,7 @@ export class HeldConnection implements SubscribingSide, OfferCompanion {
     const { router } = context;
     this.#names = new DownTrackNames(context, traits);
     this.#sections = new HeldSections(
-      receivableCodecs(context, traits),
+      receivePolicy(context, traits),
       (kind: MediaKind) => this.#names.held(router.newDownTrackId(), kind, String(id)),
     );
   }

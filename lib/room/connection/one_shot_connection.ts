@@ -15,7 +15,7 @@ import type { OfferedSending, SentSection } from "../../negotiation/publisher_an
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
-import { receivableCodecs } from "./publisher_connection.ts";
+import { receivePolicy } from "./room_codecs.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
@@ -39,7 +39,7 @@ export class OneShotConnection implements SubscribingSide, OfferCompanion {
     traits: ClientTraits,
   ) {
     this.#tracks = new DownTrackNames(context, traits);
-    this.#sending = new OneShotSending(receivableCodecs(context, traits));
+    this.#sending = new OneShotSending(receivePolicy(context, traits));
   }
 
   get sectionCount(): number {

@@ -12,7 +12,7 @@ import type { SessionDescription } from "@livekit/protocol";
 import type { ConnectionId, UpTrackId } from "../../base/ids.ts";
 import type { IceCredentials, ReceiveSection } from "../../base/media_vocabulary.ts";
 import type { MediaEvent } from "../../engine/messages/media_messages.ts";
-import { type CodecPolicy, codecPolicy } from "../../negotiation/codec_catalog.ts";
+import type { CodecPolicy } from "../../negotiation/codec_catalog.ts";
 import type { LocalParameters } from "../../negotiation/local_description.ts";
 import {
   answerPublisherOffer,
@@ -29,7 +29,7 @@ import type { IceState, OfferCompanion, PublishingSide } from "./connection_side
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
 import { PublisherSections } from "./publisher_sections.ts";
 import type { RoomContext } from "../context/room_context.ts";
-import type { RoomOptions } from "../context/room_options.ts";
+import { publishPolicy } from "./room_codecs.ts";
 import type { SectionPlan, SectionQuery } from "../registry/registry_messages.ts";
 import type { TrackRegistry } from "../registry/track_registry.ts";
 
@@ -63,10 +63,7 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
   ) {
     this.#control = new ConnectionControl(context, host, "publisher");
     this.#sections = new PublisherSections(() => context.router.newUpTrackId());
-    const { enabledCodecs } = context.options;
-    this.#codecs = traits.disabledCodecs.length + traits.disabledPublishCodecs.length === 0
-      ? policyOf(enabledCodecs)
-      : codecPolicy(publishableCodecs(enabledCodecs, traits));
+    this.#codecs = publishPolicy(context, traits);
   }
 
   get id(): ConnectionId {
@@ -240,48 +237,6 @@ export class PublisherConnection implements ConnectionOwner, PublishingSide {
       ...(rtxSsrc === undefined ? {} : { rtxSsrc }),
     });
   }
-}
-
-/**
- * What a room's codecs leave for publishing.
- *
- * @param publisher What it cannot send is left out, too.
- */
-export function publishableCodecs<C extends { readonly mime: string; readonly fmtpLine: string }>(
-  enabled: readonly C[],
-  publisher?: Pick<ClientTraits, "disabledCodecs" | "disabledPublishCodecs">,
-): { readonly mime: string; readonly fmtp: string }[] {
-  const disabled = new Set<string>();
-  for (const { mime } of publisher?.disabledCodecs ?? []) disabled.add(mime.toLowerCase());
-  for (const { mime } of publisher?.disabledPublishCodecs ?? []) disabled.add(mime.toLowerCase());
-  return enabled.filter(({ mime }) => !disabled.has(mime.toLowerCase()))
-    .map(({ mime, fmtpLine }) => ({ mime, fmtp: fmtpLine }));
-}
-
-/** By a room's codecs, for clients with which everything works: most of them. */
-const policies = new WeakMap<RoomOptions["enabledCodecs"], CodecPolicy>();
-
-function policyOf(enabled: RoomOptions["enabledCodecs"]): CodecPolicy {
-  let policy = policies.get(enabled);
-  if (policy === undefined) {
-    policy = codecPolicy(publishableCodecs(enabled));
-    policies.set(enabled, policy);
-  }
-  return policy;
-}
-
-/** What a room's codecs leave for a client to receive. */
-export function receivableCodecs(
-  { options }: Pick<RoomContext, "options">,
-  { disabledCodecs, disabledReceiveCodecs }: ClientTraits,
-): CodecPolicy {
-  if (disabledCodecs.length + disabledReceiveCodecs.length === 0) {
-    return policyOf(options.enabledCodecs);
-  }
-  return codecPolicy(
-    publishableCodecs(options.enabledCodecs),
-    [...disabledCodecs, ...disabledReceiveCodecs],
-  );
 }
 
 function trackPlan(

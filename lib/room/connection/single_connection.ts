@@ -17,7 +17,7 @@ import type { RemoteDescription } from "../../wire/session_description.ts";
 import type { ClientTraits } from "../context/client_traits.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, OfferCompanion, SubscribingSide } from "./connection_sides.ts";
-import { receivableCodecs } from "./publisher_connection.ts";
+import { receivePolicy } from "./room_codecs.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
@@ -54,7 +54,7 @@ export class SingleConnection implements SubscribingSide, OfferCompanion {
   ) {
     this.#tracks = new DownTrackNames(context, traits);
     this.#sections = new SingleConnectionSections({
-      codecs: receivableCodecs(context, traits),
+      codecs: receivePolicy(context, traits),
       reuseTransceivers: this.#tracks.reuseTransceivers,
       setsDelay: this.#tracks.setsDelay,
     });

@@ -20,7 +20,7 @@ import { ConnectionControl } from "./connection_control.ts";
 import type { ConnectionHost } from "./connection_host.ts";
 import type { AcceptanceListener, SubscribingSide } from "./connection_sides.ts";
 import type { ConnectionEvent, ConnectionOwner } from "../context/engine_router.ts";
-import { receivableCodecs } from "./publisher_connection.ts";
+import { receivePolicy } from "./room_codecs.ts";
 import type { RoomContext } from "../context/room_context.ts";
 import { DownTrackNames } from "./down_track_names.ts";
 import type { DownTrackRequest } from "../subscription/subscriptions.ts";
@@ -56,7 +56,7 @@ export class SubscriberConnection implements ConnectionOwner, SubscribingSide {
     this.#sections = new SubscriberSections({
       createsDataChannels: options.primary,
       reuseTransceivers: this.#tracks.reuseTransceivers,
-      codecs: receivableCodecs(context, traits),
+      codecs: receivePolicy(context, traits),
     });
     this.#cycle = new OfferCycle(1 + context.platform.random.uint32() % 256);
   }

@@ -8,7 +8,7 @@
  */
 import type { DisconnectReason } from "@livekit/protocol";
 import type { TrackSid } from "../../base/ids.ts";
-import { publishableCodecs } from "../connection/publisher_connection.ts";
+import { publishableCodecs } from "../connection/room_codecs.ts";
 import { canPublishSource } from "../context/participant_profile.ts";
 import { PublicationWatch } from "./publication_watch.ts";
 import type { PublishedTrack, RegistryEffect } from "../registry/registry_messages.ts";
