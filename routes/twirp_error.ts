@@ -27,6 +27,7 @@ const STATUS = {
   dataloss: 500,
 } as const;
 
+/** Twirp's codes, each with a status of HTTP. */
 export type TwirpCode = keyof typeof STATUS;
 
 /** What a method answers instead of its message. Returned, never thrown. */

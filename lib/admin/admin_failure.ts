@@ -21,6 +21,7 @@ const FAILURE_CODES = [
   "internal",
 ] as const;
 
+/** Codes of Twirp, in which LiveKit's server API answers. */
 export type AdminFailureCode = typeof FAILURE_CODES[number];
 
 /** Whether another node's word is one of ours. */

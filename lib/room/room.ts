@@ -52,10 +52,7 @@ export type JoinRefusal =
   /** Its identity has been taken, by somebody who came later. */
   | "replaced";
 
-/**
- * One room. An identity is in it at most once; a closed participant is in no list when others hear
- * of it; a closed room takes nobody in.
- */
+/** One room, as the server asks it; what its members ask is in its base. */
 export class Room extends RoomForMembers {
   readonly sifTrailer: Uint8Array;
   readonly #serverContext: RoomContext;
@@ -284,7 +281,7 @@ export class Room extends RoomForMembers {
     if (metadata === before) this.announcements.roomChanged(true);
   }
 
-  /** Sets these tags and keeps the others. Fails as the other. */
+  /** Sets these tags and keeps the others. Throws as {@linkcode Room.setMetadata}. */
   async setTags(tags: Readonly<Record<string, string>>): Promise<void> {
     await this.#change((plan) => {
       const { internal } = plan;

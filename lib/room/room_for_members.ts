@@ -34,10 +34,7 @@ import { RoomForwards } from "./room_forwards.ts";
 import { type RemotesHost, RoomRemotes } from "./room_remotes.ts";
 import { RoomTracks } from "./subscription/room_tracks.ts";
 
-/**
- * A room's members and what they publish, with who is told of it. An identity is in it at most
- * once; a closed participant is in no list when others hear of it.
- */
+/** A room's members and what they publish, with who is told of it. */
 export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   readonly sid: RoomSid;
   readonly createdAtMs: number;

@@ -24,6 +24,7 @@ import { MessageParts } from "../wire/message_parts.ts";
 import { protobufBytes } from "../wire/protobuf_writer.ts";
 import { hasFewElements, hasFewJsonElements, isQuickJson } from "../wire/message_elements.ts";
 
+/** `binary` is protobuf; `json` the protobuf's JSON, which clients choose by sending text. */
 export type FrameEncoding = "binary" | "json";
 
 /** The encoding a client's frame is in. */

@@ -41,6 +41,7 @@ import { SignalSession, type SignalSessionOptions } from "./signal_session.ts";
 import { DEFAULT_BUFFERED_BYTES, type SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
 
+/** Where sessions go, and what clients may ask of the server. */
 export interface SignalServiceOptions {
   readonly rooms: LocalRooms;
   readonly counters: SignalSessionOptions["counters"];
@@ -61,10 +62,7 @@ export interface SignalServiceOptions {
   readonly signToken: TokenSigner;
 }
 
-/**
- * Opens sessions. The first message on a socket is `join`, `reconnect` or a `leave`; a refusal is
- * told and the socket closed.
- */
+/** All sessions of this server's clients, and who may begin one. */
 export class SignalService {
   readonly #server: ServerIdentity;
   readonly #sessions = new Set<SignalSession>();

@@ -7,6 +7,7 @@
 import type { ConnectionId, DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type { ReceiveSection, SendSection } from "../../base/media_vocabulary.ts";
 
+/** Begins or ends the capture of one connection. */
 export interface CaptureCommand {
   /** Tells the connection's packets from now on; begins anew if it does so already. */
   readonly type: "capture_packets";
@@ -29,6 +30,7 @@ export interface SentSection {
   readonly section: SendSection;
 }
 
+/** What comes of it, in this order. */
 export type CaptureEvent =
   | {
     /** What its packets are to be read by: of all sections at first, then of those that are new. */

@@ -62,6 +62,7 @@ export interface DataTrackReceiver {
   readonly handle: number;
 }
 
+/** What the media plane is told of members, of data tracks, and what the server itself says. */
 export type DataCommand =
   | {
     /**

@@ -31,6 +31,10 @@ import type { DataCommand, DataEvent } from "./data_messages.ts";
 import type { NodeCommand, NodeEvent, RelayEndpoint, RelayStats } from "./node_messages.ts";
 import type { RecordingCommand, RecordingEvent } from "./recording_messages.ts";
 
+/**
+ * What the control plane has the media plane do; names of connections and tracks are the control
+ * plane's to give.
+ */
 export type MediaCommand =
   | {
     /** Makes a peer connection that waits for STUN with these local credentials. */
@@ -72,6 +76,7 @@ export type MediaCommand =
     readonly connection: ConnectionId;
     readonly local: IceCredentials;
   }
+  /** Ends it, and with it what it receives and sends; no event of it follows but of a capture. */
   | { readonly type: "close_connection"; readonly connection: ConnectionId }
   | {
     /** Replaces the whole list of received sections of a connection. */
@@ -79,6 +84,7 @@ export type MediaCommand =
     readonly connection: ConnectionId;
     readonly sections: readonly ReceiveSection[];
   }
+  /** Its publisher has muted it, or the server has: nothing is expected of a muted track. */
   | { readonly type: "set_up_track_muted"; readonly upTrack: UpTrackId; readonly muted: boolean }
   | {
     /** Starts forwarding `upTrack` on `connection`; ignored if `downTrack` exists. */
@@ -90,6 +96,7 @@ export type MediaCommand =
     readonly target: LayerTarget;
   }
   | {
+    /** Forwards other layers of the track from now on, or none. */
     readonly type: "set_down_track_target";
     readonly downTrack: DownTrackId;
     readonly target: LayerTarget;
@@ -132,6 +139,7 @@ export type MediaCommand =
   | NodeCommand
   | RecordingCommand
   | CaptureCommand
+  /** Answered by `stats` with the same number. */
   | { readonly type: "request_stats"; readonly request: number };
 
 /** Why a connection ended by itself. */
@@ -145,6 +153,7 @@ export type ConnectionFailure =
   /** The worker it lived on is gone, or there is none. */
   | "worker_lost";
 
+/** What the media plane tells the control plane, in the order in which it happened. */
 export type MediaEvent =
   | {
     /** A path was found for the first time; DTLS begins. */
@@ -180,6 +189,7 @@ export type MediaEvent =
     readonly reason: ConnectionFailure;
   }
   | {
+    /** A channel can be used; again if the client opens another one with this label. */
     readonly type: "data_channel_open";
     readonly connection: ConnectionId;
     readonly label: string;

@@ -33,6 +33,7 @@ export interface HopPeer {
   readonly addresses: readonly { readonly hostname: string; readonly port: number }[];
 }
 
+/** What a pool tells one of its engines of the others. */
 export type NeighbourCommand =
   | {
     /** Joins this engine to another; again with new rings when that one was started anew. */

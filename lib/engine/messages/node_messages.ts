@@ -24,6 +24,7 @@ export interface DistantEngine {
   readonly engine: number;
 }
 
+/** What the media plane is told of other nodes, and of tracks that come from there or go there. */
 export type NodeCommand =
   | {
     /**
@@ -120,6 +121,10 @@ export interface RelayedDatagram {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/**
+ * What the media plane tells of tracks that cross between nodes; who is to send them the control
+ * planes agree on.
+ */
 export type NodeEvent =
   | {
     /**

@@ -10,6 +10,7 @@
 import type { DownTrackId, UpTrackId } from "../../base/ids.ts";
 import type { CodecParameters, MediaKind } from "../../base/media_vocabulary.ts";
 
+/** What is to be recorded. */
 export type RecordingCommand =
   | {
     /**
@@ -36,6 +37,7 @@ export interface RecordedClock {
   readonly rtpTimestamp: number;
 }
 
+/** What comes of it. */
 export type RecordingEvent =
   | {
     /** Packets of a recorded track, as they came: what was sent again is late. */

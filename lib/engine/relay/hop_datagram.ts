@@ -66,10 +66,12 @@ export function frameWord(type: number, flags: number, length: number, kind = 0)
   return type | flags | (length << 8) | (kind << 24);
 }
 
+/** One of {@linkcode FRAME}. */
 export function frameType(word: number): number {
   return word & 0xf;
 }
 
+/** Words of the frame, the first one included. */
 export function frameLength(word: number): number {
   return (word >>> 8) & 0xffff;
 }

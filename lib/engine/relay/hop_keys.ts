@@ -69,6 +69,7 @@ export class HopKeys {
   }
 }
 
+/** Whether the bytes are equal, in a time that does not tell where they differ. */
 export function isSame(left: Uint8Array, right: Uint8Array): boolean {
   let difference = left.length ^ right.length;
   for (let i = 0; i < left.length; i++) difference |= left[i]! ^ right[i]!;

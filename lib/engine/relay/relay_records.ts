@@ -85,10 +85,12 @@ const MUTED = 1 << 8;
 const BEGINS = 1 << 8;
 const TWO_32 = 0x1_0000_0000;
 
+/** @param liveLayers Bit `1 << spatial` for each layer that is received. */
 export function stateFlags(liveLayers: number, muted: boolean): number {
   return liveLayers | (muted ? MUTED : 0);
 }
 
+/** Bit `1 << spatial` for each layer that is received. */
 export function liveLayersOf(flags: number): number {
   return flags & 0b111;
 }
@@ -105,6 +107,7 @@ export function demandWord(layers: number, wish: number): number {
   return layers | (wish << WISH_AT);
 }
 
+/** Bit `1 << spatial` for each layer that is to cross. */
 export function layersWanted(word: number): number {
   return word & 0b111;
 }
@@ -123,10 +126,12 @@ export function spatialOf(word: number): number {
   return word & 0xff;
 }
 
+/** Whether the layer did not cross before, so that nothing between is missing. */
 export function beginsRun(word: number): boolean {
   return (word & BEGINS) !== 0;
 }
 
+/** How long the packet behind the word is. */
 export function bytesOf(word: number): number {
   return word >>> 16;
 }
@@ -136,6 +141,7 @@ export function upperHalf(value: number): number {
   return Math.floor(value / TWO_32);
 }
 
+/** A number below 2^53 from the halves of {@linkcode upperHalf}, signed or not. */
 export function joinHalves(upper: number, lower: number): number {
   return (upper >>> 0) * TWO_32 + (lower >>> 0);
 }

@@ -45,6 +45,7 @@ export function layersOf(wish: number): number {
   return wish & LAYERS;
 }
 
+/** Whether the track is a shared screen, which comes before cameras. */
 export function isOfScreen(wish: number): boolean {
   return (wish & SCREEN) !== 0;
 }

@@ -67,6 +67,7 @@ export interface UpTrackListener {
   onTimed?(at: number): void;
 }
 
+/** What an up-track is made of; its layers are bound later, as they come. */
 export interface UpTrackOptions {
   readonly kind: MediaKind;
   readonly listener: UpTrackListener;

@@ -31,10 +31,7 @@ export interface WrittenDescription {
   readonly midToTrackId: Readonly<Record<string, string>>;
 }
 
-/**
- * One connection's place in the media plane, between `open` and `close`, each of which counts once;
- * after `close` no event of it is handled.
- */
+/** One connection's place in the media plane; after `close` no event of it is handled. */
 export class ConnectionControl {
   readonly id: ConnectionId;
   readonly #channels: DataChannelWatch;

@@ -36,10 +36,7 @@ import type { TrackRegistry } from "../registry/track_registry.ts";
 type LayerArrived = Extract<MediaEvent, { type: "layer_arrived" }>;
 type LayerSized = Extract<MediaEvent, { type: "layer_size" }>;
 
-/**
- * One client's publishing half. An offer is answered once with its id, or the client is made to
- * join anew; offers are handled one at a time, which the caller sees to.
- */
+/** One client's publishing half. */
 export class PublisherConnection implements ConnectionOwner, PublishingSide {
   readonly #control: ConnectionControl;
   readonly #sections: PublisherSections;

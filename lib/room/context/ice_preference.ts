@@ -11,6 +11,10 @@ import type { ICEServer } from "@livekit/protocol";
 import type { MediaAddress } from "../../base/media_vocabulary.ts";
 import type { Clock } from "../../base/platform.ts";
 
+/**
+ * Over what a client is to reach us: `none` is whatever it finds, `tcp` ICE over TCP alone, `tls`
+ * TURN over TLS alone.
+ */
 export type IcePreference = "none" | "tcp" | "tls";
 
 /** How long a preference is remembered, ms. */

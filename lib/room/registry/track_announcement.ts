@@ -29,6 +29,7 @@ export interface AnnouncementOptions extends TrackInfoOptions {
   readonly canPublishSource: (source: TrackSource, type: TrackType) => boolean;
 }
 
+/** What became of a request. */
 export type Announcement =
   | { readonly type: "pending"; readonly info: TrackInfo }
   | { readonly type: "codec"; readonly track: LiveTrack }

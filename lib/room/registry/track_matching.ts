@@ -35,6 +35,7 @@ export interface MatchView {
   readonly ended: ReadonlySet<UpTrackId>;
 }
 
+/** Which track media belongs to. */
 export type Match =
   /** Another layer of a section that already carries this track. */
   | { readonly type: "bound"; readonly track: LiveTrack; readonly binding: Binding }

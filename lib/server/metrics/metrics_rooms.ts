@@ -140,6 +140,7 @@ export class RoomMetrics implements RoomObserver {
 /** A room as far as it is counted. */
 export type CountedRoom = Pick<Room, "participants" | "sessions">;
 
+/** What each up-track that is published here is: a camera, a microphone, a screen. */
 export type TrackSources = Map<UpTrackId, PublishedTrack["source"]>;
 
 class KindCounts {

@@ -36,6 +36,7 @@ export type AttemptOutcome =
   /** It may work later. `retryAfterMs` is what the receiver asked for, 0 if nothing. */
   | { readonly type: "failed"; readonly why: FailureReason; readonly retryAfterMs: number };
 
+/** `status`: it answered, but not with a 2xx; `stopped`: the server ends. */
 export type FailureReason = "status" | "connection" | "timeout" | "stopped";
 
 /**
