@@ -61,7 +61,7 @@ export interface AnnouncementSource {
  */
 export class RoomAnnouncements {
   readonly #queue = new ParticipantUpdateQueue();
-  readonly #pace = new UpdatePace<Member>();
+  readonly #pace = new UpdatePace();
   /** Changes that wait to be told together. */
   readonly #gathered = new Map<Member, Change>();
   #cancelBatch: Cancel | undefined;
@@ -86,7 +86,7 @@ export class RoomAnnouncements {
       waiting.toItself ||= toItself;
       return;
     }
-    const waitMs = this.#pace.waitMs(participant, this.platform.clock.now());
+    const waitMs = this.#pace.waitMs(participant.identity, this.platform.clock.now());
     if (waitMs === 0) return this.#tell(participant, immediate, toItself);
     const cancel = this.platform.timers.after(waitMs, () => {
       const { immediate, toItself } = this.#gathered.get(participant)!;
@@ -207,7 +207,7 @@ export class RoomAnnouncements {
     const others = participant.hidden ? 0 : this.#announce(participant, info, immediate);
     const { length } = encodedInfo(info);
     const now = this.platform.clock.now();
-    this.#pace.told(participant, length, others + (toItself ? 1 : 0), now);
+    this.#pace.told(participant.identity, length, others + (toItself ? 1 : 0), now);
   }
 
   /** @returns How many were told now. */

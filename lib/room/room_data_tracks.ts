@@ -24,7 +24,7 @@ import type { DataTrackPublication } from "./data/published_data_tracks.ts";
 import type { RoomMembers } from "./participant/room_members.ts";
 import { UpdatePace } from "./participant/update_pace.ts";
 
-/** What one handle with its track and publisher takes in a message, about. */
+/** What one handle takes in a message, to a client or to the media plane, about. */
 const HANDLE_BYTES = 64;
 
 /**
@@ -34,9 +34,14 @@ const HANDLE_BYTES = 64;
 export class RoomDataTracks implements DataTrackHost<Session> {
   /** Who publishes a track, by its sid. */
   readonly #publishers = new Map<string, Member>();
-  readonly #pace = new UpdatePace<Session>();
+  readonly #handlePace = new UpdatePace();
   /** Who will be told its handles when it is time. */
   readonly #waiting = new Map<Session, Cancel>();
+  /** Whose routes are to be renewed, once for all that a call changes. */
+  readonly #unrouted = new Set<Member>();
+  readonly #routePace = new UpdatePace();
+  /** Whose routes will be renewed when it is time. */
+  readonly #routing = new Map<Member, Cancel>();
 
   constructor(
     readonly members: RoomMembers,
@@ -56,6 +61,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     const publication = publisher.data.tracks.publish(request);
     if (!publication.ok) return publication;
     this.#began(publisher, [publication.info]);
+    this.#route();
     return publication;
   }
 
@@ -63,6 +69,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   unpublish(publisher: Session, pubHandle: number): DataTrackInfo | undefined {
     const info = publisher.data.tracks.unpublish(pubHandle);
     if (info !== undefined) this.#ended(publisher, [info]);
+    this.#route();
     return info;
   }
 
@@ -70,14 +77,15 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   update(subscriber: Session, { updates }: UpdateDataSubscription): void {
     const { subscriptions } = subscriber.data;
     for (const { trackSid, subscribe } of updates) subscriptions.desire(trackSid, subscribe);
-    this.#reconcile(subscriber);
+    this.#reconcile(subscriber, updates.map(({ trackSid }) => trackSid));
+    this.#route();
   }
 
   mirror(copy: Member, infos: readonly DataTrackInfo[]): void {
     const { added, ended } = copy.dataTracks.mirror(infos);
     this.#ended(copy, ended);
-    if (added.length === 0) return;
-    this.#began(copy, added);
+    if (added.length > 0) this.#began(copy, added);
+    this.#route();
   }
 
   /** A participant can receive now, or is new in this room. */
@@ -90,6 +98,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
       }
     }
     this.#reconcile(participant);
+    this.#route();
   }
 
   /** What it may do has changed. */
@@ -97,17 +106,21 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     if (!member.canPublishData) this.#ended(member, member.dataTracks.clear());
     const session = this.members.sessionOf(member);
     if (session !== undefined) this.#reconcile(session);
+    this.#route();
   }
 
   /** It was hidden, or is no longer. */
   visibilityChanged(member: Member): void {
-    if (member.hidden) this.reconcileAll();
-    else this.#offer(member, member.dataTracks.infos());
+    const infos = member.dataTracks.infos();
+    if (member.hidden) this.#reconcileAll(infos);
+    else this.#offer(member, infos);
+    this.#route();
   }
 
-  /** A publisher's rule has changed. */
-  reconcileAll(): void {
-    for (const session of this.members.allSessions()) this.#reconcile(session);
+  /** Who may have what `publisher` publishes has changed. */
+  ruleChanged(publisher: Member): void {
+    this.#reconcileAll(publisher.dataTracks.infos());
+    this.#route();
   }
 
   /**
@@ -118,17 +131,23 @@ export class RoomDataTracks implements DataTrackHost<Session> {
   left(member: Member, session: Session | undefined): void {
     const infos = member.dataTracks.infos();
     for (const { sid } of infos) this.#publishers.delete(sid);
+    this.#routing.get(member)?.();
+    this.#routing.delete(member);
     if (infos.length > 0) {
-      this.reconcileAll();
+      this.#reconcileAll(infos);
       member.setDataRoutes([]);
     }
-    if (session === undefined) return;
+    if (session !== undefined) this.#forget(session);
+    this.#route();
+  }
+
+  #forget(session: Session): void {
     this.#waiting.get(session)?.();
     this.#waiting.delete(session);
     const had = session.data.subscriptions.clear();
     if (had.length === 0) return;
     this.#sendHandles(session);
-    this.#route(had);
+    this.#noteUnrouted(had);
   }
 
   #began(publisher: Member, infos: readonly DataTrackInfo[]): void {
@@ -147,10 +166,10 @@ export class RoomDataTracks implements DataTrackHost<Session> {
       if (other.active && other.init.autoSubscribeDataTrack) {
         for (const { sid } of infos) other.data.subscriptions.desire(sid, true);
       }
-      this.#reconcile(other);
+      this.#reconcile(other, infos.map(({ sid }) => sid));
     }
     // Other nodes may want what nobody here does.
-    this.#routeFrom(publisher);
+    this.#unrouted.add(publisher);
   }
 
   #ended(publisher: Member, infos: readonly DataTrackInfo[]): void {
@@ -158,29 +177,37 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     for (const { sid } of infos) this.#publishers.delete(sid);
     publisher.profile.touch();
     this.changed(publisher);
-    this.reconcileAll();
-    this.#routeFrom(publisher);
+    this.#reconcileAll(infos);
+    this.#unrouted.add(publisher);
   }
 
-  #reconcile(subscriber: Session): void {
+  #reconcileAll(infos: readonly DataTrackInfo[]): void {
+    if (infos.length === 0) return;
+    const sids = infos.map(({ sid }) => sid);
+    for (const session of this.members.allSessions()) this.#reconcile(session, sids);
+  }
+
+  /** @param trackSids Those of which something has changed; all if absent. */
+  #reconcile(subscriber: Session, trackSids?: readonly string[]): void {
     const { permission } = subscriber.profile;
     const { permissions, changed } = subscriber.data.subscriptions.reconcile(
       permission.canSubscribe && !subscriber.closed,
       (sid) => this.#resolve(sid, subscriber),
+      trackSids,
     );
     for (const value of permissions) {
       subscriber.send({ case: "subscriptionPermissionUpdate", value });
     }
     if (changed.length === 0) return;
     this.#tellHandles(subscriber);
-    this.#route(changed);
+    this.#noteUnrouted(changed);
   }
 
   /** All of them are told each time, so that the last time is enough. */
   #tellHandles(subscriber: Session): void {
     if (this.#waiting.has(subscriber)) return;
     const { clock, timers } = this.platform;
-    const waitMs = this.#pace.waitMs(subscriber, clock.now());
+    const waitMs = this.#handlePace.waitMs(subscriber.identity, clock.now());
     if (waitMs === 0) return this.#sendHandles(subscriber);
     const cancel = timers.after(waitMs, () => {
       this.#waiting.delete(subscriber);
@@ -193,7 +220,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     const value = subscriber.data.subscriptions.handles();
     subscriber.send({ case: "dataTrackSubscriberHandles", value });
     const bytes = Object.keys(value.subHandles).length * HANDLE_BYTES;
-    this.#pace.told(subscriber, bytes, 1, this.platform.clock.now());
+    this.#handlePace.told(subscriber.identity, bytes, 1, this.platform.clock.now());
   }
 
   #resolve(trackSid: string, subscriber: Session): DataTrackSource | undefined {
@@ -206,22 +233,47 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     };
   }
 
-  /** Renews the routes of everybody who publishes one of these tracks. */
-  #route(trackSids: readonly string[]): void {
-    const publishers = new Set(trackSids.map((sid) => this.#publishers.get(sid)));
-    for (const publisher of publishers) if (publisher !== undefined) this.#routeFrom(publisher);
+  #noteUnrouted(trackSids: readonly string[]): void {
+    for (const sid of trackSids) {
+      const publisher = this.#publishers.get(sid);
+      if (publisher !== undefined) this.#unrouted.add(publisher);
+    }
+  }
+
+  /** Renews the routes of everybody of whose tracks somebody else has another handle now. */
+  #route(): void {
+    const publishers = [...this.#unrouted];
+    this.#unrouted.clear();
+    for (const publisher of publishers) this.#routeSoon(publisher);
+  }
+
+  /** All of them are told each time, as handles are. */
+  #routeSoon(publisher: Member): void {
+    if (this.#routing.has(publisher)) return;
+    const { clock, timers } = this.platform;
+    const waitMs = this.#routePace.waitMs(publisher.identity, clock.now());
+    if (waitMs === 0) return this.#routeFrom(publisher);
+    const cancel = timers.after(waitMs, () => {
+      this.#routing.delete(publisher);
+      this.#routeFrom(publisher);
+    });
+    this.#routing.set(publisher, cancel);
   }
 
   #routeFrom(publisher: Member): void {
     const others = this.members.othersThan(publisher);
+    let count = 0;
     publisher.setDataRoutes(
-      publisher.dataTracks.infos().map(({ sid, pubHandle }) => ({
-        handle: pubHandle,
-        receivers: others.flatMap(({ data, dataConnection: connection }) => {
+      publisher.dataTracks.infos().map(({ sid, pubHandle }) => {
+        const receivers = others.flatMap(({ data, dataConnection: connection }) => {
           const handle = data.subscriptions.handleOf(sid);
           return handle === undefined || connection === undefined ? [] : [{ connection, handle }];
-        }),
-      })),
+        });
+        count += receivers.length;
+        return { handle: pubHandle, receivers };
+      }),
     );
+    const now = this.platform.clock.now();
+    this.#routePace.told(publisher.identity, count * HANDLE_BYTES, 1, now);
   }
 }

@@ -198,7 +198,7 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
   subscriptionRuleChanged(member: Member): void {
     const sids = this.tracks.of(member);
     for (const { subscriptions } of this.members.allSessions()) subscriptions.reconcile(sids);
-    this.dataTracks.reconcileAll();
+    this.dataTracks.ruleChanged(member);
     this.forwards.ruleChanged(member);
     this.tellOthers(member);
   }

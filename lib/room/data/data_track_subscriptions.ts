@@ -68,15 +68,22 @@ export class DataTrackSubscriptions {
     }
   }
 
-  /** Makes facts agree with wishes. */
+  /**
+   * Makes facts agree with wishes.
+   *
+   * @param trackSids Those of which something has changed; all if absent.
+   */
   reconcile(
     maySubscribe: boolean,
     resolve: (trackSid: string) => DataTrackSource | undefined,
+    trackSids: Iterable<string> = this.#wanted.keys(),
   ): DataTrackChanges {
     const permissions: SubscriptionPermissionUpdate[] = [];
     const changed = [...this.#unwanted];
     this.#unwanted.clear();
-    for (const [trackSid, entry] of this.#wanted) {
+    for (const trackSid of trackSids) {
+      const entry = this.#wanted.get(trackSid);
+      if (entry === undefined) continue;
       const source = resolve(trackSid);
       if (source === undefined) {
         if (this.#release(entry)) changed.push(trackSid);

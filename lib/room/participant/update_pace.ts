@@ -16,35 +16,40 @@ const MAX_WAIT_MS = 1_000;
 /** What one message costs beside its content, bytes. */
 const MESSAGE_BYTES = 64;
 
+/** From the largest debt to all there may be at once, ms. */
+const FULL_AFTER_MS = 2 * MAX_WAIT_MS;
+
 /**
  * How long each participant's next change has to wait: not at all while changes are small and few,
- * and never longer than a second.
+ * and never longer than a second. Who leaves and comes back under its name has what it had left.
  */
-export class UpdatePace<P extends object> {
-  readonly #levels = new WeakMap<P, { level: number; at: number }>();
+export class UpdatePace {
+  /** Of those who may have less than all, by identity; who was told of last stands last. */
+  readonly #levels = new Map<string, { readonly level: number; readonly at: number }>();
 
-  /** Until the next change of `participant` may be told, ms; 0 is now. */
-  waitMs(participant: P, now: number): number {
-    const level = this.#refill(participant, now).level;
+  /** Until the next change of `identity` may be told, ms; 0 is now. */
+  waitMs(identity: string, now: number): number {
+    const level = this.#level(identity, now);
     return level > 0 ? 0 : Math.min(MAX_WAIT_MS, Math.floor(-level / BYTES_PER_MS) + 1);
   }
 
   /** One was told: an info of `bytes` to `receivers`. */
-  told(participant: P, bytes: number, receivers: number, now: number): void {
-    const state = this.#refill(participant, now);
+  told(identity: string, bytes: number, receivers: number, now: number): void {
     // What waits longest waits MAX_WAIT_MS, so that debts do not add up.
     const debt = -MAX_WAIT_MS * BYTES_PER_MS;
-    state.level = Math.max(debt, state.level - (bytes + MESSAGE_BYTES) * receivers);
+    const cost = (bytes + MESSAGE_BYTES) * receivers;
+    const level = Math.max(debt, this.#level(identity, now) - cost);
+    this.#levels.delete(identity);
+    this.#levels.set(identity, { level, at: now });
+    for (const [other, { at }] of this.#levels) {
+      if (now - at < FULL_AFTER_MS) break;
+      this.#levels.delete(other);
+    }
   }
 
-  #refill(participant: P, now: number): { level: number; at: number } {
-    let state = this.#levels.get(participant);
-    if (state === undefined) {
-      state = { level: BURST_BYTES, at: now };
-      this.#levels.set(participant, state);
-    }
-    state.level = Math.min(BURST_BYTES, state.level + (now - state.at) * BYTES_PER_MS);
-    state.at = now;
-    return state;
+  #level(identity: string, now: number): number {
+    const known = this.#levels.get(identity);
+    if (known === undefined) return BURST_BYTES;
+    return Math.min(BURST_BYTES, known.level + (now - known.at) * BYTES_PER_MS);
   }
 }

@@ -1,0 +1,80 @@
+/** What one request of one client makes of messages to others, and of work for all of them. */
+import assert from "node:assert/strict";
+import {
+  PublishDataTrackRequest,
+  SubscriptionPermission,
+  UnpublishDataTrackRequest,
+  UpdateDataSubscription,
+  UpdateDataSubscription_Update as Update,
+} from "@livekit/protocol";
+import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
+
+const AUTO = { autoSubscribeDataTrack: true };
+
+async function crowd(world: World, count: number): Promise<ScriptedClient[]> {
+  const others: ScriptedClient[] = [];
+  for (let i = 0; i < count; i++) others.push(await world.joined(`other${i}`, AUTO));
+  return others;
+}
+
+async function publish(client: ScriptedClient, pubHandle: number): Promise<string> {
+  const value = new PublishDataTrackRequest({ pubHandle, name: `${pubHandle}` });
+  await client.request({ case: "publishDataTrackRequest", value });
+  return client.last("publishDataTrackResponse").info!.sid;
+}
+
+/** What the media plane was told of data tracks by `act`: messages, and receivers named in them. */
+async function routed(world: World, act: () => Promise<unknown>) {
+  const before = world.engine.of("set_data_track_routes").length;
+  await act();
+  const told = world.engine.of("set_data_track_routes").slice(before);
+  const named = told.flatMap(({ routes }) => routes).flatMap(({ receivers }) => receivers);
+  return { messages: told.length, receivers: named.length };
+}
+
+Deno.test("a data track that comes or goes is routed once, however many want it", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  await crowd(world, 30);
+  assert.deepEqual(await routed(world, () => publish(alice, 1)), { messages: 1, receivers: 30 });
+  await publish(alice, 2);
+  const flip = (allParticipants: boolean) => () =>
+    alice.request({
+      case: "subscriptionPermission",
+      value: new SubscriptionPermission({ allParticipants }),
+    });
+  assert.deepEqual(await routed(world, flip(false)), { messages: 1, receivers: 0 });
+  assert.deepEqual(await routed(world, flip(true)), { messages: 1, receivers: 60 });
+  const end = () =>
+    alice.request({
+      case: "unpublishDataTrackRequest",
+      value: new UnpublishDataTrackRequest({ pubHandle: 1 }),
+    });
+  assert.deepEqual(await routed(world, end), { messages: 1, receivers: 30 });
+});
+
+Deno.test("data tracks of very many receivers are not routed anew with each wish about them", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const others = await crowd(world, 20);
+  const sids: string[] = [];
+  for (let handle = 1; handle <= 60; handle++) sids.push(await publish(alice, handle));
+  await world.pass(3_000, 500);
+  const [bob] = others;
+  const wish = async (subscribe: boolean) => {
+    const updates = [new Update({ trackSid: sids[7]!, subscribe })];
+    const value = new UpdateDataSubscription({ updates });
+    await bob!.request({ case: "updateDataSubscription", value });
+  };
+  const flood = await routed(world, async () => {
+    for (let i = 0; i < 201; i++) await wish(i % 2 === 1);
+    await world.pass(2_000, 100);
+  });
+  assert.ok(flood.receivers <= 40 * 1_200, `${flood.receivers} receivers named`);
+  const last = world.engine.of("set_data_track_routes").at(-1)!;
+  assert.deepEqual(last.routes.map(({ receivers }) => receivers.length), [
+    ...Array(7).fill(20),
+    19,
+    ...Array(52).fill(20),
+  ], "the last wish holds");
+});
