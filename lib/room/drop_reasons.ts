@@ -27,6 +27,7 @@ export const ROOM_DROPS = {
   // Data
   room_chat_not_kept: "a member of another node writes more in a recorded room than is kept of it",
   // Sessions
+  simulated_speech_too_often: "a client under test speaks for show more often than others are told",
   token_revocation_evicted: "the oldest of too many revoked tokens was forgotten",
   participant_bug: "a bug of ours ended a participant's session",
   room_bug: "a bug of ours ended what a room was doing",

@@ -39,6 +39,8 @@ const MAX_DEPARTURES = 512;
 /** Loudness of a simulated speaker, and how long it may speak, s. */
 const SIMULATED_LEVEL = 0.9;
 const MAX_SIMULATED_S = 60;
+/** What a message about one speaker takes, about. */
+const SPEAKER_BYTES = 32;
 
 /** What is to be told of a participant, and to whom. */
 interface Change {
@@ -116,11 +118,15 @@ export class RoomAnnouncements {
       info.state = ParticipantInfo_State.DISCONNECTED;
       info.disconnectReason = DisconnectReason.MIGRATION;
     }
-    const { sid, identity, version, state } = info;
+    const { sid, identity, version, state, disconnectReason } = info;
     this.#departed = this.#departed.filter((entry) => entry.at > at - DEPARTURE_MEMORY_MS)
       .slice(1 - MAX_DEPARTURES);
     this.#departed.push({ at, info: new ParticipantInfo({ sid, identity, version, state }) });
-    this.#announce(participant, info, vanished);
+    // Who comes and goes in a loop is told to be gone, and no more than that.
+    const told = this.#pace.waitMs(identity, at) === 0
+      ? info
+      : new ParticipantInfo({ sid, identity, version, state, disconnectReason });
+    this.#told(told, this.#announce(participant, told, vanished));
     if (!vanished) return;
     // If it is shown again it has the same sid, which must not count as gone then.
     for (const receiver of this.source.sessions()) receiver.told.forget(sid);
@@ -153,21 +159,38 @@ export class RoomAnnouncements {
       .map(({ info }) => info);
   }
 
-  /** Tells everybody how loud `participant` is; `active` ends with a last message. */
-  speaker(participant: Member, level: number, active: boolean): void {
+  /**
+   * Tells everybody how loud `participant` is; `active` ends with a last message.
+   *
+   * @returns How many were told.
+   */
+  speaker(participant: Member, level: number, active: boolean): number {
+    let told = 0;
     const speaker = new SpeakerInfo({ sid: participant.sid, level, active });
     const value = new SpeakersChanged({ speakers: [speaker] });
     const message: SignalMessage = { case: "speakersChanged", value };
     for (const receiver of this.source.sessions()) {
       if (participant.hidden && receiver !== participant) continue;
       // Older ones know speakers only by updates that are no longer sent.
-      if (receiver.traits.speakerChanges) receiver.send(message);
+      if (!receiver.traits.speakerChanges) continue;
+      receiver.send(message);
+      told++;
     }
+    return told;
   }
 
-  /** Shows `participant` as speaking for a while, as a client under test asks. */
-  simulateSpeaker(participant: Member, seconds: number): void {
-    this.speaker(participant, SIMULATED_LEVEL, true);
+  /**
+   * Shows `participant` as speaking for a while, as a client under test asks.
+   *
+   * @returns `false` if it asks for that too often.
+   */
+  simulateSpeaker(participant: Member, seconds: number): boolean {
+    const { identity } = participant;
+    const now = this.platform.clock.now();
+    if (this.#pace.waitMs(identity, now) > 0) return false;
+    const told = this.speaker(participant, SIMULATED_LEVEL, true);
+    // Once more when it ends.
+    this.#pace.told(identity, SPEAKER_BYTES, 2 * told, now);
     const ms = Math.min(Math.max(seconds, 0), MAX_SIMULATED_S) * 1000;
     this.#simulated.get(participant)?.();
     const cancel = this.platform.timers.after(ms, () => {
@@ -175,6 +198,7 @@ export class RoomAnnouncements {
       this.speaker(participant, 0, false);
     });
     this.#simulated.set(participant, cancel);
+    return true;
   }
 
   /** Tells `receiver` of `participant` now, if it does not know yet. */
@@ -205,9 +229,13 @@ export class RoomAnnouncements {
     const info = sharedInfo(participant);
     if (toItself) participant.sendUpdates([{ info, synthesizedDisconnect: false }]);
     const others = participant.hidden ? 0 : this.#announce(participant, info, immediate);
+    this.#told(info, others + (toItself ? 1 : 0));
+  }
+
+  /** @param receivers Who is told later, with the batch, is not counted. */
+  #told(info: ParticipantInfo, receivers: number): void {
     const { length } = encodedInfo(info);
-    const now = this.platform.clock.now();
-    this.#pace.told(participant.identity, length, others + (toItself ? 1 : 0), now);
+    this.#pace.told(info.identity, length, receivers, this.platform.clock.now());
   }
 
   /** @returns How many were told now. */

@@ -228,8 +228,9 @@ export abstract class RoomForMembers implements RoomPort<Session>, RemotesHost {
 
   /** Shows everybody `participant` as speaking for a while, as a client under test asks. */
   simulateSpeaker(participant: Session, seconds: number): void {
-    this.announcements.simulateSpeaker(participant, seconds);
-    this.link.speakerSimulated(participant.sid, seconds);
+    if (this.announcements.simulateSpeaker(participant, seconds)) {
+      this.link.speakerSimulated(participant.sid, seconds);
+    } else this.context.counters.count("simulated_speech_too_often");
   }
 
   /** Takes `member` out of every list, then tells the others. */

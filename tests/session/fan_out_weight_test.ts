@@ -1,11 +1,15 @@
 /** What one request of one client makes of messages to others, and of work for all of them. */
 import assert from "node:assert/strict";
 import {
+  LeaveRequest,
+  ParticipantInfo_State as State,
   PublishDataTrackRequest,
+  SimulateScenario,
   SubscriptionPermission,
   UnpublishDataTrackRequest,
   UpdateDataSubscription,
   UpdateDataSubscription_Update as Update,
+  UpdateParticipantMetadata,
 } from "@livekit/protocol";
 import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
@@ -77,4 +81,56 @@ Deno.test("data tracks of very many receivers are not routed anew with each wish
     19,
     ...Array(52).fill(20),
   ], "the last wish holds");
+});
+
+/** Bytes that `others` are sent while `act` lasts. */
+async function sent(others: readonly ScriptedClient[], act: () => Promise<unknown>) {
+  const total = () =>
+    others.flatMap(({ socket }) => socket.frames).reduce((sum, { length }) => sum + length, 0);
+  const before = total();
+  await act();
+  return total() - before;
+}
+
+Deno.test("who speaks for show in a loop is shown as often as others can be told", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  const others = await crowd(world, 50);
+  await world.pass(6_000, 500);
+  const seen = () => others[0]!.all("speakersChanged").length;
+  const before = seen();
+  const value = new SimulateScenario({ scenario: { case: "speakerUpdate", value: 0 } });
+  for (let i = 0; i < 500; i++) {
+    await alice.request({ case: "simulate", value });
+    await world.pass(2, 2);
+  }
+  assert.ok(seen() - before <= 500, `${seen() - before} times in a second`);
+  assert.ok(world.counters.get("simulated_speech_too_often") > 0);
+});
+
+Deno.test("who leaves and comes back in a loop weighs no more than who stays", async () => {
+  const world = new World();
+  const others = await crowd(world, 10);
+  await world.pass(6_000, 500);
+  const bytes = await sent(others, async () => {
+    for (let i = 0; i < 40; i++) {
+      const alice = await world.joined("alice");
+      const metadata = "m".repeat(60_000);
+      const value = new UpdateParticipantMetadata({ metadata });
+      await alice.publishMicrophone();
+      await alice.request({ case: "updateMetadata", value });
+      await alice.request({ case: "leave", value: new LeaveRequest() });
+      await world.pass(25, 25);
+    }
+  });
+  assert.ok(bytes < 4 * 1024 * 1024, `${bytes} bytes in a second`);
+  const told = () =>
+    others[0]!.all("update").flatMap(({ participants }) => participants)
+      .filter(({ identity }) => identity === "alice");
+  assert.equal(told().at(-1)!.state, State.DISCONNECTED);
+  await world.pass(5_000, 500);
+  const alice = await world.joined("alice", { metadata: "here again" });
+  await world.pass(3_000, 100);
+  assert.equal(told().at(-1)!.metadata, "here again");
+  assert.ok(alice.participant.active);
 });
