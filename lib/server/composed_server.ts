@@ -534,7 +534,7 @@ class ComposedServer implements SfuServer {
     });
   }
 
-  #entrance(): SignalEntrance {
+  #entrance(): SignalEntrance & Pick<SignalService, "turnOf"> {
     const signals = this.#signals;
     return {
       admit: (join) => this.#state.refusal(join) ?? signals.admit(join),
@@ -543,6 +543,7 @@ class ComposedServer implements SfuServer {
       place: (join) => signals.place(join),
       admitSession: (join) => signals.admitSession(join),
       forgo: (join) => signals.forgo(join),
+      turnOf: (owner) => signals.turnOf(owner),
       open: (join, socket, receivedAt) => signals.open(join, socket, receivedAt),
     };
   }

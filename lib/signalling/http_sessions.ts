@@ -20,8 +20,10 @@ import type { LocalRooms } from "../room/local_rooms.ts";
 import { parseSdpFragment } from "../wire/sdp_fragment.ts";
 import { parseDescription, type RemoteDescription } from "../wire/session_description.ts";
 import { type Refusal, refuse } from "./access_token.ts";
-import { participantInit, roomOf } from "./join_admission.ts";
+import { participantInit, roomOf, TOO_SOON } from "./join_admission.ts";
 import type { Admission, JoinParameters, Placement } from "./join_parameters.ts";
+import { costUs, type RequestBudget } from "./request_budget.ts";
+import type { BudgetOwner } from "./user_budgets.ts";
 
 /** Who may join; the same as for other clients. */
 export interface HttpAdmission {
@@ -29,6 +31,8 @@ export interface HttpAdmission {
   place(join: JoinParameters): Promise<Placement>;
   admitSession(join: JoinParameters): Admission;
   forgo(join: JoinParameters): void;
+  /** What of the main thread is left for whoever asks; `undefined`, and counted, if nothing is. */
+  turnOf(owner: BudgetOwner): RequestBudget | undefined;
 }
 
 /** A new session. */
@@ -52,6 +56,13 @@ export interface HttpTarget {
 /** A done request. */
 export interface HttpDone {
   readonly ok: true;
+}
+
+/** An ICE restart, answered. */
+export interface HttpRestart extends HttpDone {
+  readonly fragment: string;
+  /** Names the new ICE session. */
+  readonly ufrag: string;
 }
 
 /** What a session is made of. */
@@ -94,13 +105,28 @@ export class HttpSessions {
 
   /** Lets a client in; resolves with the answer that carries everything it will ever be told. */
   protected async open(opening: HttpOpening): Promise<HttpAnswer | Refusal> {
-    const { asked, offerSdp, traits, fault } = opening;
+    const { asked, offerSdp } = opening;
+    const { clock } = this.rooms.context.platform;
+    const budget = this.admission.turnOf(asked);
+    if (budget === undefined) return TOO_SOON;
+    const startedUs = clock.nowUs();
     const parsed = parseDescription(offerSdp);
+    const parsedUs = clock.nowUs();
+    budget.charge(costUs(offerSdp.length, parsedUs - startedUs));
     if (!parsed.ok) return refuse(400, `malformed SDP offer: ${parsed.message}`);
+    try {
+      return await this.#open(opening, parsed.value);
+    } finally {
+      budget.charge(costUs(0, 0, clock.nowUs() - parsedUs));
+    }
+  }
+
+  async #open(opening: HttpOpening, offer: RemoteDescription): Promise<HttpAnswer | Refusal> {
+    const { asked, traits, fault } = opening;
     // Nothing could ever connect, and so nothing would ever end it.
-    const isEmpty = parsed.value.sections.every(({ rejected }) => rejected);
+    const isEmpty = offer.sections.every(({ rejected }) => rejected);
     if (isEmpty) return refuse(400, "malformed SDP offer: no media section");
-    const wrong = fault?.(parsed.value);
+    const wrong = fault?.(offer);
     if (wrong !== undefined) return wrong;
     const admitted = this.admission.admit(asked);
     if (!admitted.ok) return admitted;
@@ -119,7 +145,7 @@ export class HttpSessions {
     }
     room.begin(participant, () => undefined);
     try {
-      const refusal = await opening.negotiate(room, participant, parsed.value);
+      const refusal = await opening.negotiate(room, participant, offer);
       if (refusal === undefined && sink.answer !== undefined && !participant.closed) {
         return this.#register(room, participant, sink.answer, opening);
       }
@@ -133,6 +159,14 @@ export class HttpSessions {
 
   /** A fragment with more of the client's candidates. We need none: they are only checked. */
   trickle(target: HttpTarget, iceSession: string, fragmentText: string): HttpDone | Refusal {
+    return this.withinBudget(
+      target,
+      fragmentText,
+      () => this.#trickle(target, iceSession, fragmentText),
+    );
+  }
+
+  #trickle(target: HttpTarget, iceSession: string, fragmentText: string): HttpDone | Refusal {
     const found = this.find(target);
     if ("status" in found) return found;
     const { local, offer } = found.ice;
@@ -150,10 +184,11 @@ export class HttpSessions {
   }
 
   /** The client restarts ICE. @returns Our fragment, and the name of the new ICE session. */
-  restart(
-    target: HttpTarget,
-    fragmentText: string,
-  ): { readonly ok: true; readonly fragment: string; readonly ufrag: string } | Refusal {
+  restart(target: HttpTarget, fragmentText: string): HttpRestart | Refusal {
+    return this.withinBudget(target, fragmentText, () => this.#restart(target, fragmentText));
+  }
+
+  #restart(target: HttpTarget, fragmentText: string): HttpRestart | Refusal {
     const found = this.find(target);
     if ("status" in found) return found;
     const fragment = parseSdpFragment(fragmentText);
@@ -174,6 +209,17 @@ export class HttpSessions {
     if ("status" in found) return found;
     found.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
     return { ok: true };
+  }
+
+  /** Carries out a request of `body`, unless who asks has had more than its share just now. */
+  protected withinBudget<T>(target: HttpTarget, body: string, request: () => T): T | Refusal {
+    const { clock } = this.rooms.context.platform;
+    const budget = this.admission.turnOf(target);
+    if (budget === undefined) return TOO_SOON;
+    const startedUs = clock.nowUs();
+    const done = request();
+    budget.charge(costUs(body.length, clock.nowUs() - startedUs));
+    return done;
   }
 
   /** The session that is meant, if whoever asks may know of it. */

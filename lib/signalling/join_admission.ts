@@ -25,6 +25,13 @@ export const ROOM_FULL: Refusal = {
   status: 500,
   body: "room has exceeded its max participants",
 };
+/** Who comes has had more than its share of the main thread just now. */
+export const TOO_SOON: Refusal = {
+  ok: false,
+  status: 429,
+  body: "too many requests",
+  retryAfterS: 1,
+};
 /** Nobody can tell now whether there is such a room, or who is in it. */
 const UNAVAILABLE: Refusal = {
   ok: false,

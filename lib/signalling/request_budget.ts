@@ -16,8 +16,12 @@ const BURST_US = 250_000;
 /** What any request costs at least, and each of its bytes, µs. */
 const REQUEST_US = 100;
 const BYTE_US = 0.1;
-/** A request that waits for something else is not charged for it, µs. */
-const MAX_MEASURED_US = 50_000;
+/** Who is measured while the machine does something else is not charged for all of it, µs. */
+const MAX_HELD_US = BURST_US;
+/** The same of a request that waits for something else, which may be any time, µs. */
+const MAX_WAITED_US = 50_000;
+/** What coming in costs at least, with the connection it comes by, µs. */
+const JOIN_US = 2_000;
 /** What all clients together may use before everything else gets its turn, µs. */
 const TURN_US = 20_000;
 /** Less than this is not worth a turn of its own: it is counted to those that follow, µs. */
@@ -28,12 +32,26 @@ export function estimatedUs(bytes: number): number {
   return REQUEST_US + bytes * BYTE_US;
 }
 
-/** What a request has cost, µs. */
-export function costUs(bytes: number, measuredUs: number): number {
-  return Math.max(estimatedUs(bytes), Math.min(measuredUs, MAX_MEASURED_US));
+/**
+ * What a request has cost, µs.
+ *
+ * @param heldUs For how long it kept the thread without a break.
+ * @param elapsedUs Until it was done, with what it waited for.
+ */
+export function costUs(bytes: number, heldUs: number, elapsedUs: number = heldUs): number {
+  return Math.max(
+    estimatedUs(bytes),
+    Math.min(heldUs, MAX_HELD_US),
+    Math.min(elapsedUs, MAX_WAITED_US),
+  );
 }
 
-/** One client's share; a token bucket that may be overdrawn by one request. */
+/** What coming in has cost, µs: a newcomer to a large room is no guest who asks for too much. */
+export function joinCostUs(measuredUs: number): number {
+  return Math.max(JOIN_US, Math.min(measuredUs, MAX_WAITED_US));
+}
+
+/** One user's share; a token bucket that may be overdrawn by one request. */
 export class RequestBudget {
   #level = BURST_US;
   #at: number;
@@ -44,14 +62,24 @@ export class RequestBudget {
 
   /** Until the next request may be handled, ms; 0 is now. */
   waitMs(): number {
-    const now = this.clock.now();
-    this.#level = Math.min(BURST_US, this.#level + (now - this.#at) * REFILL_US_PER_MS);
-    this.#at = now;
+    this.#refill();
     return this.#level > 0 ? 0 : Math.ceil((1 - this.#level) / REFILL_US_PER_MS);
+  }
+
+  /** Nothing of it is used. */
+  get isWhole(): boolean {
+    this.#refill();
+    return this.#level >= BURST_US;
   }
 
   charge(us: number): void {
     this.#level -= us;
+  }
+
+  #refill(): void {
+    const now = this.clock.now();
+    this.#level = Math.min(BURST_US, this.#level + (now - this.#at) * REFILL_US_PER_MS);
+    this.#at = now;
   }
 }
 

@@ -26,6 +26,7 @@ import {
   participantInit,
   ROOM_FULL,
   roomOf,
+  TOO_SOON,
   UNKNOWN_PRESET,
 } from "./join_admission.ts";
 import {
@@ -35,11 +36,12 @@ import {
   type ServerIdentity,
 } from "./join_response.ts";
 import { capRefusal, DEFAULT_SESSION_CAPS, type SessionCaps } from "./session_caps.ts";
-import { RequestBudget, RequestTurns } from "./request_budget.ts";
+import { joinCostUs, type RequestBudget, RequestTurns } from "./request_budget.ts";
 import { ResponseEncoder } from "./signal_codec.ts";
 import { SignalSession, type SignalSessionOptions } from "./signal_session.ts";
 import { DEFAULT_BUFFERED_BYTES, type SignalSocket } from "./signal_socket.ts";
 import { TokenRefresher, type TokenSigner } from "./token_refresher.ts";
+import { type BudgetOwner, UserBudgets } from "./user_budgets.ts";
 
 /** Where sessions go, and what clients may ask of the server. */
 export interface SignalServiceOptions {
@@ -68,11 +70,14 @@ export class SignalService {
   readonly #sessions = new Set<SignalSession>();
   readonly #encoder = new ResponseEncoder();
   readonly #turns: RequestTurns;
-  readonly #budgets = new WeakMap<Session, RequestBudget>();
+  readonly #budgets: UserBudgets;
+  /** What each had when it came, wherever it is moved. */
+  readonly #budgetOf = new WeakMap<Session, RequestBudget>();
 
   constructor(readonly options: SignalServiceOptions) {
     const { context } = options.rooms;
     this.#turns = new RequestTurns(context.platform.timers);
+    this.#budgets = new UserBudgets(context.platform.clock);
     const { iceServers, turn, enabledCodecs } = context.options;
     this.#server = {
       version: options.serverVersion,
@@ -131,6 +136,14 @@ export class SignalService {
     return barred;
   }
 
+  /** What of the main thread is left for whoever asks; `undefined`, and counted, if nothing is. */
+  turnOf(owner: BudgetOwner): RequestBudget | undefined {
+    const budget = this.#budgets.of(owner);
+    if (budget.waitMs() === 0) return budget;
+    this.options.counters.count("signal_join_too_soon");
+    return undefined;
+  }
+
   /** A join that was placed is not opened after all. */
   forgo({ roomName, identity, claim }: JoinParameters): void {
     this.options.rooms.forgo(roomName, identity, claim);
@@ -160,6 +173,7 @@ export class SignalService {
       return UNKNOWN_PRESET;
     }
     const { caps = DEFAULT_SESSION_CAPS, counters, rooms } = this.options;
+    if (this.turnOf(join) === undefined) return TOO_SOON;
     const capped = capRefusal(join, rooms.census, caps, counters);
     if (capped !== undefined) return capped;
     const refusal = room?.admits(join.identity, isDependentJoin(join));
@@ -174,7 +188,9 @@ export class SignalService {
   open(join: JoinParameters, socket: SignalSocket, receivedAt?: number): void {
     const { platform: { clock }, telemetry } = this.options.rooms.context;
     const startedAt = receivedAt ?? clock.now();
+    const startedUs = clock.nowUs();
     this.#start(join, socket, startedAt);
+    this.#budgets.of(join).charge(joinCostUs(clock.nowUs() - startedUs));
     telemetry.joinAnswered(join.clientInfo.protocol, clock.now() - startedAt);
   }
 
@@ -184,7 +200,7 @@ export class SignalService {
     const session = new SignalSession(socket, {
       clock: platform.clock,
       timers: platform.timers,
-      budgetOf: (participant) => this.#budgetOf(participant),
+      budgetOf: (participant) => this.#budgetOf.get(participant) ?? this.#budgets.of(join),
       turns: this.#turns,
       counters,
       encoder: this.#encoder,
@@ -206,6 +222,8 @@ export class SignalService {
         : DisconnectReason.JOIN_FAILURE;
       return this.#refuse(join, session, reason, "disconnect");
     }
+    const { budget, end } = this.#budgets.began(join);
+    this.#budgetOf.set(participant, budget);
     session.bind(participant);
     room.begin(participant, (others) => ({
       case: "join",
@@ -222,7 +240,7 @@ export class SignalService {
         ...this.#turnServers(participant),
       }),
     }));
-    this.#refreshTokens(join, participant);
+    this.#refreshTokens(join, participant, end);
     for (const value of join.addTrackRequests) session.handle({ case: "addTrack", value });
     const offer = join.publisherOffer;
     if (offer === undefined) return;
@@ -271,15 +289,6 @@ export class SignalService {
     return turn === undefined ? {} : { turnServers: turn.serversFor(sid) };
   }
 
-  /** A participant that comes back on another socket has what it had left. */
-  #budgetOf(participant: Session): RequestBudget {
-    const known = this.#budgets.get(participant);
-    if (known !== undefined) return known;
-    const budget = new RequestBudget(this.options.rooms.context.platform.clock);
-    this.#budgets.set(participant, budget);
-    return budget;
-  }
-
   #refuse(
     join: JoinParameters,
     session: SignalSession,
@@ -292,7 +301,7 @@ export class SignalService {
     session.close();
   }
 
-  #refreshTokens(join: JoinParameters, participant: Session): void {
+  #refreshTokens(join: JoinParameters, participant: Session, onClosed: () => void): void {
     const refresher = new TokenRefresher(
       join,
       participant,
@@ -301,7 +310,11 @@ export class SignalService {
     );
     participant.onClaimsChanged = () => refresher.refresh();
     participant.tokenFor = (room) => refresher.tokenFor(room);
-    participant.onClosed = () => refresher.stop();
+    participant.onClosed = () => {
+      refresher.stop();
+      onClosed();
+    };
+    if (participant.closed) return participant.onClosed();
     refresher.refresh();
   }
 }

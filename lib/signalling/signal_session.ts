@@ -229,19 +229,24 @@ export class SignalSession implements SignalSink {
       const participant = this.#participant;
       // After a resume on another socket, what came here last is still this client's word.
       if (participant === undefined || participant.closed) return;
-      const startedUs = this.options.clock.nowUs();
+      const { clock } = this.options;
+      const startedUs = clock.nowUs();
+      let heldUs = 0;
       try {
-        await handleRequest(participant, request);
+        const handled = handleRequest(participant, request);
+        // It has come to where it first waits.
+        heldUs = clock.nowUs() - startedUs;
+        await handled;
       } catch (error) {
         participant.bug(error);
       }
-      this.#spent(this.options.clock.nowUs() - startedUs);
+      this.#spent(heldUs, clock.nowUs() - startedUs);
     });
   }
 
   /** Handling took so long; what a request of its size costs anyway has been charged. */
-  #spent(measuredUs: number): void {
-    const us = costUs(0, measuredUs) - estimatedUs(0);
+  #spent(heldUs: number, elapsedUs: number): void {
+    const us = costUs(0, heldUs, elapsedUs) - estimatedUs(0);
     this.options.turns.spend(us);
     this.#budget?.charge(us);
   }

@@ -47,6 +47,10 @@ export class WhepService extends HttpSessions {
 
   /** The viewer wants another layer: JSON, see {@linkcode parseLayerWish}. */
   setLayer(target: HttpTarget, wishText: string): HttpDone | Refusal {
+    return this.withinBudget(target, wishText, () => this.#setLayer(target, wishText));
+  }
+
+  #setLayer(target: HttpTarget, wishText: string): HttpDone | Refusal {
     const found = this.find(target);
     if ("status" in found) return found;
     const wish = parseLayerWish(wishText);

