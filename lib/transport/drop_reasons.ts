@@ -36,6 +36,7 @@ export const TRANSPORT_DROPS = {
   turn_not_validated: "a relayed datagram came before a completed check",
   turn_unknown_protocol: "a relayed datagram is neither STUN, DTLS, RTP nor RTCP",
   turn_foreign_peer: "a client asked to reach something other than this node's media",
+  turn_allocation_gave_way: "of too many allocations one ended that carried nothing",
   turn_wrong_credentials: "credentials for TURN are wrong, old or not there",
   turn_answers_limited: "a network was told often enough that it has to prove who it is",
   // TCP

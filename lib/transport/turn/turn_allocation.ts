@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { peerBlock } from "../../wire/ip_address.ts";
 import type { StunMac } from "../../wire/stun.ts";
 import type { TurnAddress } from "../../wire/turn_message.ts";
 import type { PathAllocation, TurnOutlet, TurnPath } from "./turn_path.ts";
@@ -48,6 +49,8 @@ export interface TurnOwner {
 
 /** One allocation; over when `until` has passed. */
 export class TurnAllocation implements PathAllocation {
+  /** The client's network. */
+  readonly block: string;
   readonly #permissions = new Map<string, number>();
   readonly #channels = new Map<number, Channel>();
   readonly #channelOf = new Map<string, number>();
@@ -62,7 +65,9 @@ export class TurnAllocation implements PathAllocation {
     readonly transaction: string,
     readonly relayed: readonly TurnAddress[],
     public until: number,
-  ) {}
+  ) {
+    this.block = peerBlock(owner.client.remote.hostname);
+  }
 
   get outlet(): TurnOutlet {
     return this.owner.client;
@@ -130,6 +135,14 @@ export class TurnAllocation implements PathAllocation {
 
   forget(path: TurnPath): void {
     if (this.#paths.get(path.key) === path) this.#paths.delete(path.key);
+  }
+
+  /** Whether a session has a path by it. */
+  get isUsed(): boolean {
+    for (const { validator, owner } of this.#paths.values()) {
+      if (validator !== undefined || owner !== undefined) return true;
+    }
+    return false;
   }
 
   /** Video was left out that had waited too long, and is taken again. */

@@ -12,7 +12,7 @@
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { Clock, Random } from "../../base/platform.ts";
 import { datagramKind } from "../../wire/datagram_kind.ts";
-import { formatIpAddress, parseIpAddress } from "../../wire/ip_address.ts";
+import { formatIpAddress, parseIpAddress, peerBlock } from "../../wire/ip_address.ts";
 import { verifyIntegrity } from "../../wire/stun.ts";
 import {
   CHANNEL_HEADER_BYTES,
@@ -43,6 +43,8 @@ export interface TurnServerOptions {
   readonly relayed: () => readonly string[];
   /** Allocations of one participant; 0 for any number. */
   readonly allocationsPerParticipant: number;
+  /** Of all; absent: as many as there are ports to be shown. */
+  readonly mostAllocations?: number;
   readonly secretOf: (apiKey: string) => string | undefined;
   /** Whether an address and port is one of this node's candidates over UDP. */
   readonly isOwn: (address: string, port: number) => boolean;
@@ -71,6 +73,7 @@ export class TurnServer implements TurnPathHost {
   readonly #nonces: TurnNonces;
   readonly #strangers = new SourceAllowance(STRANGERS);
   readonly #writer = new TurnWriter();
+  /** The oldest first. */
   readonly #allocations = new Set<TurnAllocation>();
   /** By participant. */
   readonly #counts = new Map<string, number>();
@@ -279,6 +282,7 @@ export class TurnServer implements TurnPathHost {
     const limit = this.#options.allocationsPerParticipant;
     const count = this.#counts.get(sid) ?? 0;
     if (limit > 0 && count >= limit) return refuse(486);
+    this.#makeRoom(client);
     const port = this.#takePort(message.evenPort === undefined ? 1 : 2);
     if (port === undefined) return refuse(508);
     const relayed = addresses.map((address) => ({ address, port }));
@@ -437,8 +441,33 @@ export class TurnServer implements TurnPathHost {
     }
   }
 
+  /**
+   * Whoever comes back is another participant, and its allocations last for an hour: where there
+   * are too many, the oldest that carries nothing ends, of the newcomer's own network if one does.
+   */
+  #makeRoom({ remote }: TurnClient): void {
+    if (this.#allocations.size < this.#most) return;
+    const block = peerBlock(remote.hostname);
+    let oldest: TurnAllocation | undefined;
+    for (const allocation of this.#allocations) {
+      if (allocation.isUsed) continue;
+      oldest ??= allocation;
+      if (allocation.block !== block) continue;
+      oldest = allocation;
+      break;
+    }
+    if (oldest === undefined) return;
+    this.#options.drops.count("turn_allocation_gave_way");
+    this.#end(oldest);
+  }
+
+  get #most(): number {
+    return this.#options.mostAllocations ?? LAST_PORT - FIRST_PORT + 1;
+  }
+
   /** A port that nobody has, and that `divisor` divides. */
   #takePort(divisor: number): number | undefined {
+    if (this.#allocations.size >= this.#most) return undefined;
     for (let tries = FIRST_PORT; tries <= LAST_PORT; tries++) {
       const port = this.#nextPort;
       this.#nextPort = port === LAST_PORT ? FIRST_PORT : port + 1;

@@ -25,6 +25,13 @@ const [ALLOCATE, REFRESH, SEND, PERMISSION, BIND] = [0x0003, 0x0004, 0x0016, 0x0
 /** An empty STUN binding request, as a datagram of ICE. */
 const CHECK = message(0x0001, new Uint8Array(12).fill(9), []);
 
+/** What a client relays is a session's from now on. */
+function carry(world: TurnWorld, client: ReturnType<TurnWorld["client"]>): void {
+  client.ask(client.request(BIND, [CHANNEL, PEER]));
+  client.give(channelData(0x4001, CHECK));
+  world.heard.at(-1)!.origin.openPath().validator = { pathClosed() {}, holds: () => true };
+}
+
 Deno.test("TurnServer asks for credentials, and answers who has them with two addresses, signed", () => {
   const world = new TurnWorld();
   const client = world.client();
@@ -208,6 +215,38 @@ Deno.test("TurnServer hears of a participant twelve times at once, as LiveKit's"
   world.server.clientGone(clients[3]!);
   assert.equal(errorOf(clients[12]!.allocate()), 0);
   assert.equal(errorOf(world.client().allocate(world.credentials("PA_bob"))), 0);
+});
+
+Deno.test("TurnServer has a place for a newcomer while some carry nothing, whoever has taken all", () => {
+  const world = new TurnWorld({ mostAllocations: 40 });
+  const ann = world.client();
+  ann.allocate();
+  carry(world, ann);
+  // Who comes back gets a name of its own each time, and with that allocations.
+  for (let i = 0; i < 60; i++) {
+    const greedy = world.client("198.51.100.66", 1_000 + i);
+    assert.equal(errorOf(greedy.allocate(world.credentials(`PA_greedy${i >> 3}`))), 0);
+  }
+  assert.equal(world.server.size, 40);
+  assert.ok(ann.allocation !== undefined, "what carries something stays");
+  const fresh = world.client("203.0.113.5", 50_000);
+  assert.equal(errorOf(fresh.allocate(world.credentials("PA_fresh"))), 0);
+  for (let i = 60; i < 120; i++) {
+    world.client("198.51.100.66", 1_000 + i).allocate(world.credentials(`PA_greedy${i >> 3}`));
+  }
+  assert.ok(fresh.allocation !== undefined, "whoever has most gives way to itself");
+  assert.equal(world.server.size, 40);
+  assert.ok(world.drops.get("turn_allocation_gave_way") > 0);
+});
+
+Deno.test("TurnServer refuses a newcomer where all that there are carry something", () => {
+  const world = new TurnWorld({ mostAllocations: 2 });
+  for (const port of [1_000, 1_001]) {
+    const client = world.client("198.51.100.66", port);
+    client.allocate();
+    carry(world, client);
+  }
+  assert.equal(errorOf(world.client().allocate()), 508);
 });
 
 Deno.test("TurnServer takes a nonce back from whom it was given to, for an hour", () => {
