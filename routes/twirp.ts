@@ -15,11 +15,12 @@ import type { Clock, Log, Timers } from "../lib/base/platform.ts";
 import type { ApiTelemetry } from "../lib/room/context/telemetry.ts";
 import type { AccessToken } from "../lib/signalling/access_token.ts";
 import { decodeMessage } from "../lib/signalling/signal_codec.ts";
+import { protobufBytes } from "../lib/wire/protobuf_writer.ts";
 import type { RoutesDrop } from "./drop_reasons.ts";
 import type { HttpExchange, RouteHandler } from "./http_exchange.ts";
 import { type BodyReader, bodyRefused } from "./request_body.ts";
 import { TwirpError } from "./twirp_error.ts";
-import { writeTwirpJson } from "./twirp_json.ts";
+import { writeLongTwirpJson } from "./twirp_json.ts";
 
 /** What a method knows besides its request. */
 export interface TwirpCall {
@@ -60,7 +61,7 @@ export interface TwirpOptions {
   /** Bytes; 0 means no limit. */
   readonly maxBodyBytes: number;
   readonly bodies: BodyReader;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "now" | "nowUs">;
   readonly timers: Timers;
   readonly log: Log;
   readonly counters: DropSink<RoutesDrop>;
@@ -79,6 +80,9 @@ export function twirpMethod<I extends Message<I>>(
 
 /** Bytes of a request that names things: rooms, identities, tracks, thousands of them. */
 const MAX_NAMES_BYTES = 256 * 1024;
+
+/** An answer is written for so long before others have a turn, µs. */
+const HOLD_US = 10_000;
 
 /** The longest `X-Twirp-Timeout-Ms` that is waited for; timers take no longer delay. */
 const MAX_TIMEOUT_MS = 0x7fff_ffff;
@@ -157,9 +161,22 @@ async function answer(
   }
   const reply = await runInTime(service.name, name, method, message, exchange, options);
   if (reply instanceof TwirpError) return reply;
-  return new Response(json ? writeTwirpJson(reply) : new Uint8Array(reply.toBinary()), {
-    headers: { "Content-Type": encoding },
-  });
+  const text = json ? await writeLongTwirpJson(reply, restsOf(options)) : protobufBytes(reply);
+  return new Response(text as BodyInit, { headers: { "Content-Type": encoding } });
+}
+
+/** Gives the thread to others when it was held for long enough. */
+function restsOf({ clock, timers }: TwirpOptions): () => Promise<void> | undefined {
+  let sinceUs = clock.nowUs();
+  return () => {
+    if (clock.nowUs() - sinceUs < HOLD_US) return undefined;
+    return new Promise((resolve) =>
+      timers.after(0, () => {
+        sinceUs = clock.nowUs();
+        resolve();
+      })
+    );
+  };
 }
 
 /** Runs the method, at most as long as the caller says it will wait. */

@@ -9,8 +9,45 @@ import type { AnyMessage, JsonValue, MessageType } from "@bufbuild/protobuf";
 
 /** One message as text. */
 export function writeTwirpJson(message: AnyMessage): string {
+  return JSON.stringify(plain(message));
+}
+
+/**
+ * The same of a message that may list very much: ten thousand rooms take a third of a second.
+ *
+ * @param rest Asked after each of what is listed, and waited for if it gives something.
+ */
+export async function writeLongTwirpJson(
+  message: AnyMessage,
+  rest: () => Promise<void> | undefined,
+): Promise<string> {
+  const type = message.getType();
+  const lists = type.fields.list().filter((field) => field.kind === "message" && field.repeated);
+  if (lists.length === 0) return writeTwirpJson(message);
+  const values = message as unknown as Readonly<Record<string, readonly AnyMessage[]>>;
+  // Nothing of it is copied but the names of its fields.
+  const short = Object.assign(Object.create(type.prototype), message);
+  const listed = new Map<string, string>();
+  for (const { localName, name } of lists) {
+    const items: string[] = [];
+    for (const item of values[localName]!) {
+      items.push(writeTwirpJson(item));
+      const resting = rest();
+      if (resting !== undefined) await resting;
+    }
+    listed.set(name, `[${items.join(",")}]`);
+    short[localName] = [];
+  }
+  const fields = Object.entries(plain(short) as { readonly [name: string]: JsonValue });
+  const texts = fields.map(([name, value]) =>
+    `${JSON.stringify(name)}:${listed.get(name) ?? JSON.stringify(value)}`
+  );
+  return `{${texts.join(",")}}`;
+}
+
+function plain(message: AnyMessage): JsonValue {
   const json = message.toJson({ emitDefaultValues: true, useProtoFieldName: true });
-  return JSON.stringify(withNulls(message.getType(), json));
+  return withNulls(message.getType(), json);
 }
 
 /** Adds `null` for every message field that is not set; alternatives of a oneof stay absent. */

@@ -7,9 +7,10 @@
 import type { AnyMessage, Message, MessageType } from "@bufbuild/protobuf";
 import type { NodeId } from "../base/ids.ts";
 import type { CarriedReply, RemoteMembers } from "../room/context/node_ports.ts";
+import { protobufBytes, type WritableMessage } from "../wire/protobuf_writer.ts";
 import { AdminFailure, isFailureCode, nobodyServes } from "./admin_failure.ts";
 
-type Answered = Pick<Message, "toBinary"> | AdminFailure;
+type Answered = WritableMessage | AdminFailure;
 
 /** How long another node may take, ms. */
 const ANSWER_MS = 5_000;
@@ -52,7 +53,7 @@ export async function answerCarried<I extends Message<I> = AnyMessage>(
   const request = readMessage(input, bytes);
   if (request === undefined) return undefined;
   const answer = await run(request);
-  if (!(answer instanceof AdminFailure)) return { ok: true, bytes: answer.toBinary() };
+  if (!(answer instanceof AdminFailure)) return { ok: true, bytes: protobufBytes(answer) };
   const { code, message, detail } = answer;
   return { ok: false, code, message, ...(detail === undefined ? {} : { detail }) };
 }

@@ -27,6 +27,7 @@ import {
   packMessage,
   unpackMessage,
 } from "../../wire/message_pack.ts";
+import { protobufBytes } from "../../wire/protobuf_writer.ts";
 import { countOf, listOf, messageOf, textOf, tupleOf } from "../link/packed_fields.ts";
 import { kindOf, packSection, readSection } from "./section_message.ts";
 
@@ -64,10 +65,15 @@ export function partsOf(facts: MemberFacts): MemberParts {
   const parts = new Map<string, Uint8Array>([
     [
       PART.profile,
-      packMessage([info.toBinary(), userIdentity, tokenExpiresAt, clientInfo.toBinary()]),
+      packMessage([
+        protobufBytes(info),
+        userIdentity,
+        tokenExpiresAt,
+        protobufBytes(clientInfo),
+      ]),
     ],
-    [PART.rule, packMessage(rule.toBinary())],
-    [PART.data, packMessage(facts.dataTracks.map((track) => track.toBinary()))],
+    [PART.rule, packMessage(protobufBytes(rule))],
+    [PART.data, packMessage(facts.dataTracks.map(protobufBytes))],
   ]);
   for (const track of facts.tracks) parts.set(PART.track + track.sid, packTrack(track));
   return parts;
@@ -198,7 +204,7 @@ export class ToldMember {
 
 function packTrack({ info, kind, source, regressed, upTracks }: SharedTrack): Uint8Array {
   return packMessage([
-    info.toBinary(),
+    protobufBytes(info),
     kind,
     source,
     regressed,

@@ -11,9 +11,9 @@ import { DropCounters } from "../../../lib/base/drop_counters.ts";
 import { silentLog } from "../../../lib/base/platform.ts";
 import { type ApiTelemetry, NO_TELEMETRY } from "../../../lib/room/context/telemetry.ts";
 import { permissionsDenied, TwirpError } from "../../../routes/twirp_error.ts";
-import { writeTwirpJson } from "../../../routes/twirp_json.ts";
+import { writeLongTwirpJson, writeTwirpJson } from "../../../routes/twirp_json.ts";
 import { twirpMethod, type TwirpReply, twirpRoutes } from "../../../routes/twirp.ts";
-import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
+import { settle, VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 import { testBodies } from "../../support/virtual/test_bodies.ts";
 
 const LIST_ROOMS = "/twirp/livekit.RoomService/ListRooms";
@@ -72,6 +72,41 @@ Deno.test("twirpRoutes() answers protobuf with protobuf and JSON with JSON", asy
     const { rooms } = JSON.parse(await response.text());
     assert.equal(rooms[0].name, "c");
   }
+});
+
+Deno.test("twirpRoutes() lets others have the thread while it writes a long answer, and writes it all", async () => {
+  const rooms = Array.from(
+    { length: 200 },
+    (_, i) => new Room({ sid: `RM_${i}`, name: `room "${i}"`, enabledCodecs: [{ mime: "x" }] }),
+  );
+  const reply = new ListRoomsResponse({ rooms });
+  const { platform, send } = service(() => reply);
+  // Whatever is written takes a millisecond.
+  let spentUs = 0;
+  platform.clock.nowUs = () => spentUs += 1_000;
+  let response: Response | undefined;
+  const sent = send(json("{}")).then((answered) => response = answered);
+  let turns = 0;
+  for (; response === undefined && turns < 1_000; turns++) {
+    await settle();
+    platform.advance(1);
+  }
+  await sent;
+  assert.ok(turns >= 15 && turns < 100, `${turns} turns`);
+  assert.equal(await response!.text(), writeTwirpJson(reply));
+});
+
+Deno.test("writeLongTwirpJson() writes what writeTwirpJson() does", async () => {
+  const long = (message: AnyMessage) => writeLongTwirpJson(message, () => undefined);
+  for (
+    const message of [
+      new ListRoomsResponse(),
+      new ListRoomsResponse({ rooms: [new Room({ name: "ü" }), new Room()] }),
+      new MuteRoomTrackResponse(),
+      new Room({ enabledCodecs: [{ mime: "a" }], version: { unixMicro: 3n } }),
+      new AgentDispatch({ attributes: { a: "b" }, state: { jobs: [{ id: "j" }] } }),
+    ] as AnyMessage[]
+  ) assert.equal(await long(message), writeTwirpJson(message));
 });
 
 Deno.test("twirpRoutes() tells of every call how it ended and how long it took", async () => {
