@@ -12,6 +12,7 @@ import type { MediaKind } from "../base/media_vocabulary.ts";
 import type { Cancel } from "../base/platform.ts";
 import { sharedInfo } from "../room/context/participant_facts.ts";
 import type { Session } from "../room/participant/session.ts";
+import type { PublishedTrack } from "../room/registry/registry_messages.ts";
 import type { Room } from "../room/room.ts";
 import { type Candidate, chooseTracks, fillSections } from "./track_choice.ts";
 import type { ViewChoice } from "./whep_parameters.ts";
@@ -59,7 +60,9 @@ export class RoomView {
     };
     for (const { mid } of this.#sections.video) this.#qualities.set(mid, choice.quality);
     this.#unwatch = room.tracks.watch({
-      trackThere: () => this.#lookAfter(SETTLE_MS),
+      trackThere: (_publisher, track, before) => {
+        if (before === undefined || !isSameChoice(before, track)) this.#lookAfter(SETTLE_MS);
+      },
       trackGone: () => this.#lookAfter(SETTLE_MS),
     });
   }
@@ -160,4 +163,16 @@ export class RoomView {
       this.look();
     });
   }
+}
+
+/**
+ * Whether a track is to viewers what it was. Muted, or of another size, it is: its publisher may
+ * say so many times a second, and each of the viewers would look at all tracks.
+ */
+function isSameChoice(before: PublishedTrack, track: PublishedTrack): boolean {
+  const codecs = ({ upTracks }: PublishedTrack) =>
+    upTracks.map(({ upTrack, mime }) => `${upTrack} ${mime}`).join();
+  return before.source === track.source && before.info.name === track.info.name &&
+    before.info.encryption === track.info.encryption && before.regressed === track.regressed &&
+    codecs(before) === codecs(track);
 }

@@ -400,3 +400,27 @@ Deno.test("a viewer's streams are not opened by packets without media", async ()
   ) => [kind, openAfterMs]);
   assert.deepEqual(opened.sort(), [["audio", Infinity], ["video", Infinity]]);
 });
+
+Deno.test("viewers look at a room's tracks when there are others to choose from, and not at each mute", async () => {
+  const world = new WhipWorld();
+  const ann = await world.world.joined("ann");
+  await publishBoth(ann);
+  for (let i = 0; i < 10; i++) await watching(world, "", { identity: `eye${i}` });
+  await world.world.pass(3_000, 100);
+  const { tracks } = world.world.rooms.get("lobby")!;
+  const { all } = tracks;
+  let looks = 0;
+  tracks.all = () => {
+    looks++;
+    return all.call(tracks);
+  };
+  const [{ sid }] = ann.participant.tracks as [typeof ann.participant.tracks[number]];
+  for (let i = 0; i < 40; i++) {
+    await ann.participant.muteTrack(sid, i % 2 === 0);
+    await world.world.pass(25, 25);
+  }
+  assert.equal(looks, 0);
+  await publishScreen(ann);
+  await world.world.pass(100, 20);
+  assert.ok(looks > 0);
+});

@@ -59,8 +59,12 @@ export interface TrackSources {
 
 /** Whoever must know of every track there is, and of each change of one. */
 export interface TrackWatcher<P> {
-  /** A track was added, or is not as it was. */
-  trackThere(publisher: P, track: PublishedTrack): void;
+  /**
+   * A track was added, or is not as it was.
+   *
+   * @param before How it was; absent: it was added.
+   */
+  trackThere(publisher: P, track: PublishedTrack, before?: PublishedTrack): void;
   trackGone(trackSid: string): void;
 }
 
@@ -144,9 +148,10 @@ export class RoomTracks<P extends TrackPublisher> implements TrackSources {
   update(track: PublishedTrack): void {
     const record = this.#records.get(track.sid);
     if (record === undefined) return;
+    const { publisher, track: before } = record;
     record.track = track;
     this.#followCodecs(record);
-    for (const watcher of this.#watchers) watcher.trackThere(record.publisher, track);
+    for (const watcher of this.#watchers) watcher.trackThere(publisher, track, before);
     record.codecs.setMuted(track.info.muted);
     this.#pump(record);
   }
