@@ -105,3 +105,23 @@ Deno.test("changes of a session over HTTP are refused beyond a user's share, but
   assert.equal(refused, 1);
   assert.equal((await world.request(location, { method: "DELETE" })).status, 200);
 });
+
+Deno.test("counting all tracks for newcomers takes a twentieth of the thread, however many come", async () => {
+  const world = new World({}, true, 100);
+  const spend = measured(world);
+  let counts = 0;
+  let tracks = 0;
+  world.rooms.trackCount = () => {
+    counts++;
+    spend(5_000);
+    return tracks;
+  };
+  for (let i = 0; i < 100; i++) {
+    assert.equal(world.service.admit(world.parameters("alice")).ok, true);
+  }
+  assert.equal(counts, 1);
+  tracks = 100;
+  await world.pass(101, 101);
+  assert.equal(world.service.admit(world.parameters("alice")).ok, false);
+  assert.equal(counts, 2);
+});
