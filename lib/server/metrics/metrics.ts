@@ -29,6 +29,8 @@ import { SignalMetrics } from "./metrics_signals.ts";
 /** How old an answer may be. */
 const FRESH_FOR_MS = 1_000;
 const LOOK_INTERVAL_MS = 5_000;
+/** All answers together take no more than one part in so many of the time. */
+const WRITING_PACE = 10;
 /** A media plane that does not answer by then is left out. */
 const STATS_TIMEOUT_MS = 1_000;
 
@@ -62,6 +64,9 @@ export class Metrics {
   #cancelLook: Cancel | undefined;
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
+  #writing: Promise<string> | undefined;
+  /** The last answer, and until when it is given again. */
+  #written = { text: "", until: -Infinity };
   #cpuSeconds = 0;
   readonly #openDescriptors: OpenDescriptors;
 
@@ -108,7 +113,18 @@ export class Metrics {
       if (open !== undefined) this.#instruments.openDescriptors.set(open);
       await this.#look();
     }
-    return await this.#instruments.registry.metrics();
+    if (this.platform.clock.now() < this.#written.until) return this.#written.text;
+    return await (this.#writing ??= this.#write().finally(() => this.#writing = undefined));
+  }
+
+  /** Clients of every kind are series of their own, which take a tenth of a second. */
+  async #write(): Promise<string> {
+    const { clock } = this.platform;
+    const startedUs = clock.nowUs();
+    const text = await this.#instruments.registry.metrics();
+    const tookMs = (clock.nowUs() - startedUs) / 1000;
+    this.#written = { text, until: clock.now() + tookMs * WRITING_PACE };
+    return text;
   }
 
   get contentType(): string {

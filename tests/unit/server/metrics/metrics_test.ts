@@ -132,6 +132,22 @@ Deno.test("Metrics looks at most once a second however often it is asked, and by
   assert.equal(world.platform.pendingTimers, 0);
 });
 
+Deno.test("Metrics gives the same answer again for as long as its writing is worth", async () => {
+  const { metrics, platform } = new MetricsWorld();
+  const delivered = async () =>
+    /^livekit_webhook_dispatch_total.* (\d+)$/m.exec(await metrics.text());
+  let spentUs = 0;
+  platform.clock.nowUs = () => spentUs += 50_000;
+  metrics.telemetry.webhook("delivered");
+  const both = await Promise.all([delivered(), delivered()]);
+  assert.deepEqual(both.map((found) => found?.[1]), ["1", "1"]);
+  assert.equal(spentUs, 100_000, "written once for both");
+  metrics.telemetry.webhook("delivered");
+  assert.equal((await delivered())?.[1], "1");
+  platform.advance(1_000);
+  assert.equal((await delivered())?.[1], "2");
+});
+
 Deno.test("Metrics answers without a media plane that does not", async () => {
   const world = new MetricsWorld();
   world.start({ stats: () => new Promise(() => {}) });
