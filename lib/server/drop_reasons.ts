@@ -17,6 +17,7 @@ export const SERVER_DROPS = {
   http_connection_refused: "too many HTTP connections, and none that gives way",
   http_connection_gave_way: "an idle HTTP connection gave way to a new one",
   http_connection_timed_out: "an HTTP connection was too slow",
+  http_answer_not_taken: "an HTTP connection ended that took none of too much it was answered",
   http_too_many_requests_ahead: "an HTTP connection brought request upon request before answers",
   http_malformed: "an HTTP request cannot be read",
   http_proxy_header_ignored: "a PROXY header came from where no proxy is configured",

@@ -27,6 +27,10 @@ export interface HttpConnectionLimits {
   readonly idleMs: number;
   /** For an answer to be taken, ms. */
   readonly answerMs: number;
+  /** Of answers that have not been taken, in all. */
+  readonly unsentBytes: number;
+  /** The same of one address. */
+  readonly unsentBytesOfAddress: number;
 }
 
 /**
@@ -38,8 +42,11 @@ type Phase = "fresh" | "idle" | "busy" | "answering" | "upgraded";
 interface Place<C> {
   readonly connection: C;
   readonly block: Block<C>;
+  readonly isForwarder: boolean;
   phase: Phase;
   since: number;
+  /** Bytes of answers. */
+  unsent: number;
 }
 
 /** The connections of one network. */
@@ -50,6 +57,25 @@ interface Block<C> {
   count: number;
   /** All. */
   total: number;
+  readonly sending: Sending<C>;
+}
+
+/** Connections that have answers to take, who took nothing for longest first. */
+class Sending<C> {
+  readonly places = new Set<Place<C>>();
+  bytes = 0;
+
+  add(place: Place<C>, bytes: number): void {
+    this.places.add(place);
+    this.bytes += bytes;
+  }
+
+  /** @param isAll Nothing is left of that connection. */
+  remove(place: Place<C>, bytes: number, isAll: boolean): void {
+    this.bytes -= bytes;
+    this.places.delete(place);
+    if (!isAll) this.places.add(place);
+  }
 }
 
 /** What becomes of a newcomer. */
@@ -66,6 +92,7 @@ export interface Entry<C> {
 export class HttpConnections<C> {
   readonly #places = new Map<C, Place<C>>();
   readonly #blocks = new Map<string, Block<C>>();
+  readonly #sending = new Sending<C>();
   /**
    * In the order in which they came into this phase, so the first is the one that waits longest.
    */
@@ -79,6 +106,11 @@ export class HttpConnections<C> {
 
   get size(): number {
     return this.#places.size;
+  }
+
+  /** Bytes of answers that have not been taken. */
+  get unsentBytes(): number {
+    return this.#sending.bytes;
   }
 
   /**
@@ -101,7 +133,7 @@ export class HttpConnections<C> {
       if (evicted === undefined) return { admitted: false };
     }
     if (evicted !== undefined) this.leave(evicted.connection);
-    this.#add(connection, key, now);
+    this.#add(connection, key, now, isForwarder);
     return evicted === undefined
       ? { admitted: true }
       : { admitted: true, evicted: evicted.connection };
@@ -115,6 +147,53 @@ export class HttpConnections<C> {
   /** The answer is known, and its last byte was given to the socket. */
   answered(connection: C, now: number): void {
     this.#move(connection, "answering", now);
+  }
+
+  /**
+   * So many bytes of an answer wait to be taken.
+   *
+   * @returns Whom to close, so that no more wait than may: those who have taken nothing for
+   *   longest. They have left.
+   */
+  sends(connection: C, bytes: number): C[] {
+    const place = this.#places.get(connection);
+    if (place === undefined) return [];
+    place.unsent += bytes;
+    this.#sending.add(place, bytes);
+    place.block.sending.add(place, bytes);
+    const { unsentBytes, unsentBytesOfAddress } = this.limits;
+    const { sending } = place.block;
+    // One answer alone may be larger than all together.
+    const own = place.unsent === bytes ? place : undefined;
+    return [
+      ...(place.isForwarder ? [] : this.#makeRoom(sending, unsentBytesOfAddress, own)),
+      ...this.#makeRoom(this.#sending, unsentBytes, own),
+    ];
+  }
+
+  /** They were taken. */
+  sent(connection: C, bytes: number): void {
+    const place = this.#places.get(connection);
+    if (place !== undefined) this.#unsend(place, bytes);
+  }
+
+  #unsend(place: Place<C>, bytes: number): void {
+    place.unsent -= bytes;
+    this.#sending.remove(place, bytes, place.unsent === 0);
+    place.block.sending.remove(place, bytes, place.unsent === 0);
+  }
+
+  #makeRoom(sending: Sending<C>, most: number, kept: Place<C> | undefined): C[] {
+    const over: C[] = [];
+    let bytes = sending.bytes;
+    for (const place of sending.places) {
+      if (bytes <= most) break;
+      if (place === kept) continue;
+      bytes -= place.unsent;
+      over.push(place.connection);
+    }
+    for (const connection of over) this.leave(connection);
+    return over;
   }
 
   /** The answer has gone out; the connection may bring another request. */
@@ -133,6 +212,7 @@ export class HttpConnections<C> {
     if (place === undefined) return;
     this.#places.delete(connection);
     this.#take(place);
+    if (place.unsent > 0) this.#unsend(place, place.unsent);
     const { block } = place;
     if (place.phase !== "upgraded") block.count--;
     if (--block.total === 0) this.#blocks.delete(block.key);
@@ -171,15 +251,23 @@ export class HttpConnections<C> {
     return over;
   }
 
-  #add(connection: C, key: string, now: number): void {
+  #add(connection: C, key: string, now: number, isForwarder: boolean): void {
     let block = this.#blocks.get(key);
     if (block === undefined) {
-      block = { key, waiting: { fresh: new Set(), idle: new Set() }, count: 0, total: 0 };
+      const waiting = { fresh: new Set<Place<C>>(), idle: new Set<Place<C>>() };
+      block = { key, waiting, count: 0, total: 0, sending: new Sending() };
       this.#blocks.set(key, block);
     }
     block.count++;
     block.total++;
-    const place: Place<C> = { connection, block, phase: "fresh", since: now };
+    const place: Place<C> = {
+      connection,
+      block,
+      isForwarder,
+      phase: "fresh",
+      since: now,
+      unsent: 0,
+    };
     this.#places.set(connection, place);
     this.#put(place);
   }
@@ -224,6 +312,11 @@ const MAX_WAITING = 2_048;
 /** A quarter of it: load balancers keep tens of connections ready, not hundreds. */
 const MAX_OF_ADDRESS = 512;
 
+/** Of answers that nobody takes: those to all strangers together are no burden. */
+const MAX_UNSENT_BYTES = 128 * 1024 * 1024;
+/** Dozens of the largest page, for an office behind one address. */
+const MAX_UNSENT_BYTES_OF_ADDRESS = 32 * 1024 * 1024;
+
 const NOTHING = { connections: 0, ofAddress: 0 };
 
 /**
@@ -246,5 +339,7 @@ export function httpConnectionLimits(
     // Longer than the minute for which load balancers keep connections they want to use again.
     idleMs: 120_000,
     answerMs: 60_000,
+    unsentBytes: MAX_UNSENT_BYTES,
+    unsentBytesOfAddress: MAX_UNSENT_BYTES_OF_ADDRESS,
   };
 }

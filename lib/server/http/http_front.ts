@@ -240,7 +240,7 @@ class HttpFront implements HttpListener {
     response: ServerResponse,
     asks: boolean,
   ): Promise<void> {
-    const { connections, handler, platform: { clock } } = this.#options;
+    const { connections, counters, handler, platform: { clock } } = this.#options;
     const { connection, origin: { hostname } } = this.#arrivalOf(message.socket);
     connections.requested(connection, clock.now());
     response.on("error", () => {});
@@ -252,9 +252,16 @@ class HttpFront implements HttpListener {
     const unread = (isRefused || request.body !== null) && !message.readableEnded;
     if (unread || this.#closed !== undefined) response.setHeader("Connection", "close");
     response.once("finish", () => this.#rest(message, unread));
-    await writeResponse(answer, response, message.method === "HEAD", (isWaiting) => {
+    const waits = (isWaiting: boolean) => {
       if (isWaiting) connections.answered(connection, clock.now());
       else connections.requested(connection, clock.now());
+    };
+    await writeResponse(answer, response, message.method === "HEAD", waits, (bytes) => {
+      response.once("finish", () => connections.sent(connection, bytes));
+      for (const slow of connections.sends(connection, bytes)) {
+        counters.count("http_answer_not_taken");
+        slow.destroy();
+      }
     });
   }
 

@@ -112,12 +112,14 @@ function bodyOf(
  * Writes a whole answer. Bodies are small, but for those that are sent as they come.
  *
  * @param waits From now on the client is waited for, or no longer.
+ * @param sends A body of so many bytes waits until the client takes it.
  */
 export async function writeResponse(
   response: Response,
   to: ServerResponse,
   isHead: boolean,
   waits: (isWaiting: boolean) => void = () => {},
+  sends: (bytes: number) => void = () => {},
 ): Promise<void> {
   if (isToComeInParts(response) && !isHead) return await writeParts(response, to, waits);
   waits(true);
@@ -125,7 +127,9 @@ export async function writeResponse(
   to.statusCode = response.status;
   for (const [name, value] of response.headers) to.setHeader(name, value);
   if (!BODILESS.has(response.status) && !isHead) to.setHeader("Content-Length", body.length);
-  to.end(body.length > 0 && !isHead ? body : undefined);
+  const isSent = body.length > 0 && !isHead;
+  if (isSent) sends(body.length);
+  to.end(isSent ? body : undefined);
 }
 
 /** As fast as the client takes it, until it leaves. */

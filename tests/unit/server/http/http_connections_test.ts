@@ -12,6 +12,8 @@ const LIMITS = {
   headerMs: 10,
   idleMs: 100,
   answerMs: 50,
+  unsentBytes: 100,
+  unsentBytesOfAddress: 60,
 };
 const MINE = "198.51.100.1";
 
@@ -173,6 +175,37 @@ Deno.test("HttpConnections stays within its limits, whatever comes and goes", ()
     assert.equal(connections.size, known.size);
     assert.ok(known.size <= LIMITS.connections);
   }
+});
+
+Deno.test("HttpConnections ends those of an address that take nothing, where too much waits for it", () => {
+  const { connections, enter } = world();
+  for (let i = 0; i < 3; i++) enter(1, MINE);
+  assert.deepEqual(connections.sends(1, 25), []);
+  assert.deepEqual(connections.sends(2, 25), []);
+  connections.sends(1, 10);
+  connections.sent(1, 25);
+  assert.deepEqual(connections.sends(3, 26), [2], "1 has taken something since");
+  assert.equal(connections.unsentBytes, 36);
+  connections.leave(1);
+  assert.deepEqual(connections.sends(3, 40), [3], "it has taken none of the first");
+  assert.deepEqual([connections.unsentBytes, connections.size], [0, 0]);
+});
+
+Deno.test("HttpConnections sends an answer that is larger than all may be together, but one", () => {
+  const { connections, enter } = world();
+  for (let i = 0; i < 3; i++) enter(1);
+  connections.sends(1, 50);
+  assert.deepEqual(connections.sends(2, 500), [1]);
+  assert.deepEqual(connections.sends(3, 500), [2]);
+  connections.sent(3, 500);
+  assert.equal(connections.unsentBytes, 0);
+});
+
+Deno.test("HttpConnections sends a forwarder's clients as much as all may have together", () => {
+  const { connections } = world();
+  for (const number of [1, 2, 3, 4]) connections.enter(number, MINE, 1, true);
+  for (const number of [1, 2, 3]) assert.deepEqual(connections.sends(number, 30), []);
+  assert.deepEqual(connections.sends(4, 30), [1]);
 });
 
 Deno.test("httpConnectionLimits() stay well below the descriptors there are", () => {

@@ -390,6 +390,31 @@ Deno.test("openHttpFront() does not wait for ever for a client that reads nothin
   await front.shutdown();
 });
 
+Deno.test("openHttpFront() keeps a bounded part of what nobody takes, and who reads is answered whole", async () => {
+  const page = new Uint8Array(600_000).fill(65);
+  const most = 20_000_000;
+  const { front, connections, counters, url } = await open(
+    () => Promise.resolve(new Response(page)),
+    { unsentBytesOfAddress: most },
+  );
+  const unread: Deno.Conn[] = [];
+  let largest = 0;
+  for (let i = 0; i < 8; i++) {
+    const connection = await Deno.connect({ hostname: HOST, port: front.port });
+    await connection.write(
+      new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(16)),
+    );
+    unread.push(connection);
+    assert.equal((await (await fetch(url)).bytes()).length, page.length);
+    largest = Math.max(largest, connections.unsentBytes);
+  }
+  assert.ok(largest > page.length && largest <= most, `${largest} bytes`);
+  assert.ok(counters.get("http_answer_not_taken") > 0);
+  for (const connection of unread) connection.close();
+  await until("their end", () => connections.unsentBytes === 0);
+  await front.shutdown();
+});
+
 Deno.test("openHttpFront() reads nothing of what would come for a client that left before", async () => {
   const asked = Promise.withResolvers<void>();
   const answer = Promise.withResolvers<void>();
