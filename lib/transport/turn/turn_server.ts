@@ -45,6 +45,8 @@ export interface TurnServerOptions {
   readonly allocationsPerParticipant: number;
   /** Of all; absent: as many as there are ports to be shown. */
   readonly mostAllocations?: number;
+  /** Of one network, those not counted that a session has a path by; absent: 2,048. */
+  readonly mostUnusedOfNetwork?: number;
   readonly secretOf: (apiKey: string) => string | undefined;
   /** Whether an address and port is one of this node's candidates over UDP. */
   readonly isOwn: (address: string, port: number) => boolean;
@@ -63,6 +65,10 @@ const FIRST_PORT = 49_152;
 const LAST_PORT = 65_535;
 /** An office joins at once: two connections of each, and some addresses to try. */
 const STRANGERS = { atOnce: 400, perSecond: 100, places: 4096 };
+/** An office has some for each of its people; over TLS each keeps a connection. */
+const MOST_UNUSED_OF_NETWORK = 2_048;
+/** How often all are looked through at most because one network has many, ms. */
+const LOOK_MS = 1_000;
 /** How often those are looked for that are over, ms. */
 const SWEEP_MS = 5_000;
 
@@ -77,6 +83,8 @@ export class TurnServer implements TurnPathHost {
   readonly #allocations = new Set<TurnAllocation>();
   /** By participant. */
   readonly #counts = new Map<string, number>();
+  /** Allocations by network, and from when on all are looked through again for its sake. */
+  readonly #networks = new Map<string, { count: number; lookAt: number }>();
   readonly #usedPorts = new Set<number>();
   #nextPort = FIRST_PORT;
   #sweepAt = 0;
@@ -280,15 +288,17 @@ export class TurnServer implements TurnPathHost {
     const addresses = families.flatMap((family) => this.#addressOf(family) ?? []);
     if (addresses.length === 0) return refuse(440);
     const limit = this.#options.allocationsPerParticipant;
-    const count = this.#counts.get(sid) ?? 0;
-    if (limit > 0 && count >= limit) return refuse(486);
+    if (limit > 0 && (this.#counts.get(sid) ?? 0) >= limit) return refuse(486);
     this.#makeRoom(client);
     const port = this.#takePort(message.evenPort === undefined ? 1 : 2);
     if (port === undefined) return refuse(508);
     const relayed = addresses.map((address) => ({ address, port }));
     const until = this.#now + lifetimeOf(message) * 1000;
     const allocation = new TurnAllocation(owner, transaction, relayed, until);
-    this.#counts.set(sid, count + 1);
+    this.#counts.set(sid, (this.#counts.get(sid) ?? 0) + 1);
+    const network = this.#networks.get(allocation.block);
+    if (network === undefined) this.#networks.set(allocation.block, { count: 1, lookAt: 0 });
+    else network.count++;
     this.#allocations.add(allocation);
     client.allocation = allocation;
     client.kept(true);
@@ -429,6 +439,8 @@ export class TurnServer implements TurnPathHost {
     const left = (this.#counts.get(sid) ?? 1) - 1;
     if (left > 0) this.#counts.set(sid, left);
     else this.#counts.delete(sid);
+    const network = this.#networks.get(allocation.block)!;
+    if (--network.count === 0) this.#networks.delete(allocation.block);
     client.allocation = undefined;
     client.kept(false);
     allocation.end();
@@ -443,22 +455,29 @@ export class TurnServer implements TurnPathHost {
 
   /**
    * Whoever comes back is another participant, and its allocations last for an hour: where there
-   * are too many, the oldest that carries nothing ends, of the newcomer's own network if one does.
+   * are too many, the oldest that carry nothing end, of the newcomer's own network if some do.
    */
   #makeRoom({ remote }: TurnClient): void {
-    if (this.#allocations.size < this.#most) return;
+    const { mostUnusedOfNetwork = MOST_UNUSED_OF_NETWORK } = this.#options;
     const block = peerBlock(remote.hostname);
-    let oldest: TurnAllocation | undefined;
-    for (const allocation of this.#allocations) {
-      if (allocation.isUsed) continue;
-      oldest ??= allocation;
-      if (allocation.block !== block) continue;
-      oldest = allocation;
-      break;
+    const network = this.#networks.get(block);
+    const isFull = this.#allocations.size >= this.#most;
+    const isLarge = network !== undefined && network.count >= mostUnusedOfNetwork &&
+      this.#now >= network.lookAt;
+    if (!isFull && !isLarge) return;
+    if (network !== undefined) network.lookAt = this.#now + LOOK_MS;
+    const unused = [...this.#allocations].filter(({ isUsed }) => !isUsed);
+    const own = unused.filter((allocation) => allocation.block === block);
+    const tooMany = own.slice(0, Math.max(0, own.length + 1 - mostUnusedOfNetwork));
+    if (isFull && tooMany.length === 0) {
+      // Several at once, so that not every newcomer costs a look at all.
+      const several = Math.max(1, this.#most >> 8);
+      tooMany.push(...(own.length > 0 ? own : unused).slice(0, several));
     }
-    if (oldest === undefined) return;
-    this.#options.drops.count("turn_allocation_gave_way");
-    this.#end(oldest);
+    for (const allocation of tooMany) {
+      this.#options.drops.count("turn_allocation_gave_way");
+      this.#end(allocation);
+    }
   }
 
   get #most(): number {

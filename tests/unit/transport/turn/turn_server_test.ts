@@ -249,6 +249,27 @@ Deno.test("TurnServer refuses a newcomer where all that there are carry somethin
   assert.equal(errorOf(world.client().allocate()), 508);
 });
 
+Deno.test("TurnServer keeps of one network no more than some that carry nothing", () => {
+  const world = new TurnWorld({ mostUnusedOfNetwork: 10 });
+  const greedy = (port: number) => {
+    const client = world.client("198.51.100.66", port);
+    client.allocate(world.credentials(`PA_greedy${port >> 3}`));
+  };
+  const used = [1_000, 1_001].map((port) => world.client("198.51.100.66", port));
+  for (const client of used) {
+    client.allocate();
+    carry(world, client);
+  }
+  for (let port = 2_000; port < 2_050; port++) greedy(port);
+  world.platform.advance(1_000);
+  greedy(3_000);
+  assert.equal(world.server.size, 12);
+  assert.ok(used.every(({ allocation }) => allocation !== undefined));
+  const other = world.client();
+  other.allocate();
+  assert.equal(world.server.size, 13);
+});
+
 Deno.test("TurnServer takes a nonce back from whom it was given to, for an hour", () => {
   const world = new TurnWorld();
   const client = world.client();
