@@ -14,7 +14,7 @@ import { demoLink, servesDemo } from "./demo_links.ts";
 import { adminTokenClaims, joinTokenClaims } from "./join_token.ts";
 import { generateKeyPair } from "./key_generation.ts";
 import { udpPorts } from "./media_listeners.ts";
-import { askRunningServer, capturedPackets } from "./running_server.ts";
+import { askRunningServer, capturedPackets } from "./server_question.ts";
 import { type Console, serveAsConfigured } from "./serve_command.ts";
 import type { ServerParts } from "./sfu_server.ts";
 import { publicEntry } from "./tls_settings.ts";

@@ -13,7 +13,7 @@ import {
   parseConfig as parsedConfig,
   parseConfigText as parsedText,
 } from "./config/config_parsing.ts";
-import { createServer as createWholeServer } from "./server.ts";
+import { createServer as createWholeServer } from "./whole_server.ts";
 import type { CloseOptions, QuiesceOptions } from "./sfu_server.ts";
 
 declare const CHECKED: unique symbol;

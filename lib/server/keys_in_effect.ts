@@ -10,7 +10,7 @@ import { isInEffect, recordReads } from "./config/config_effects.ts";
 import { parseConfig } from "./config/config_parsing.ts";
 import { logOptions } from "./logging.ts";
 import { servePlan } from "./serve_plan.ts";
-import { createServer } from "./server.ts";
+import { createServer } from "./whole_server.ts";
 
 /** With these, nothing that is read depends on something that is off. */
 export const EVERYTHING_ON = {

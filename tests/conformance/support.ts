@@ -14,7 +14,7 @@ import { RoomServiceClient } from "livekit-server-sdk";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import type { Log, Platform } from "../../lib/base/platform.ts";
 import { parseConfig } from "../../lib/server/config/config_parsing.ts";
-import { createServer } from "../../lib/server/server.ts";
+import { createServer } from "../../lib/server/whole_server.ts";
 import type { SfuServer } from "../../lib/server/sfu_server.ts";
 import { mintToken, type TokenOptions } from "../support/process/access_tokens.ts";
 import { EngineTap } from "../support/virtual/engine_tap.ts";

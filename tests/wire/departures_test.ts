@@ -4,7 +4,7 @@ import { type Platform, silentLog } from "../../lib/base/platform.ts";
 import { createLocalEngine } from "../../lib/engine/local/local_engine.ts";
 import { UPDATE_BATCH_INTERVAL_MS } from "../../lib/room/participant/participant_updates.ts";
 import { parseConfig } from "../../lib/server/config/config_parsing.ts";
-import { createServer } from "../../lib/server/server.ts";
+import { createServer } from "../../lib/server/whole_server.ts";
 import type { SfuServer } from "../../lib/server/sfu_server.ts";
 import { mintToken } from "../support/process/access_tokens.ts";
 import { joinUrl } from "../support/process/join_url.ts";

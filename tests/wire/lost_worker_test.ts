@@ -7,7 +7,7 @@ import { LeaveRequest_Action as Action } from "@livekit/protocol";
 import { denoPlatform } from "../../lib/base/deno_platform.ts";
 import { createWorkerPool } from "../../lib/engine/worker/worker_pool.ts";
 import { parseConfig } from "../../lib/server/config/config_parsing.ts";
-import { createServer } from "../../lib/server/server.ts";
+import { createServer } from "../../lib/server/whole_server.ts";
 import { mintToken } from "../support/process/access_tokens.ts";
 import { MortalWorkers } from "../support/wire/mortal_workers.ts";
 import { freeUdpPort, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";

@@ -9,7 +9,7 @@ import { SfuError } from "../../../lib/base/errors.ts";
 import { denoPlatform } from "../../../lib/base/deno_platform.ts";
 import { idleKeys, recordReads } from "../../../lib/server/config/config_effects.ts";
 import { loadWrittenConfig } from "../../../lib/server/config/config_loading.ts";
-import { createServer } from "../../../lib/server/server.ts";
+import { createServer } from "../../../lib/server/whole_server.ts";
 import { FakeEngine } from "../../support/virtual/fake_engine.ts";
 
 const KEYS = "keys:\n  key1: secret1\n  key2: secret2\n";

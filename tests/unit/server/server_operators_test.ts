@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { EngineReady, MediaEngine } from "../../../lib/engine/messages/media_messages.ts";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
-import { createServer } from "../../../lib/server/server.ts";
+import { createServer } from "../../../lib/server/whole_server.ts";
 import { signAccessToken, verifyAccessToken } from "../../../lib/signalling/access_token.ts";
 import { isOperator } from "../../../routes/admin.ts";
 import { FAKE_ENGINE_READY } from "../../support/virtual/fake_engine.ts";

@@ -7,7 +7,7 @@ import type {
 } from "../../../lib/engine/messages/media_messages.ts";
 import { parseConfig } from "../../../lib/server/config/config_parsing.ts";
 import type { ServerParts } from "../../../lib/server/sfu_server.ts";
-import { createServer } from "../../../lib/server/server.ts";
+import { createServer } from "../../../lib/server/whole_server.ts";
 import { signAccessToken } from "../../../lib/signalling/access_token.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
