@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import {
   DisconnectReason,
   SubscriptionPermission,
-  UpdateSubscription,
   UpdateTrackSettings,
   VideoQuality,
 } from "@livekit/protocol";
@@ -13,11 +12,6 @@ import { receivesFrom } from "../../lib/room/measure/room_speakers.ts";
 import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { unitScenario } from "./support.ts";
 
-const subscribe = (client: ScriptedClient, trackSids: string[], on = true) =>
-  client.request({
-    case: "subscription",
-    value: new UpdateSubscription({ trackSids, subscribe: on }),
-  });
 const permit = (client: ScriptedClient, allParticipants: boolean) =>
   client.request({
     case: "subscriptionPermission",
@@ -36,7 +30,7 @@ async function pair() {
 
 unitScenario("TestSubscribe/happy path", async () => {
   const { world, alice, bob, sid, subscriptions } = await pair();
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   assert.equal(subscriptions.isDesired(sid), true);
   await world.pass(400);
   assert.deepEqual(subscriptions.subscribedTracks(), [sid]);
@@ -56,7 +50,7 @@ unitScenario("TestSubscribe/happy path", async () => {
 unitScenario("TestSubscribe/no track permission", async () => {
   const { world, alice, bob, sid, subscriptions } = await pair();
   await permit(alice, false);
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   await world.pass(20_000, 500);
   assert.equal(subscriptions.isDesired(sid), true);
   assert.deepEqual(subscriptions.subscribedTracks(), []);
@@ -68,7 +62,7 @@ unitScenario("TestSubscribe/no track permission", async () => {
 
 unitScenario("TestSubscribe/publisher left", async () => {
   const { world, alice, bob, sid, subscriptions } = await pair();
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   await world.pass(400);
   alice.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
   await world.pass(400);
@@ -84,7 +78,7 @@ unitScenario("TestUpdateSettingsBeforeSubscription", async () => {
     quality: VideoQuality.MEDIUM,
   });
   await bob.request({ case: "trackSetting", value });
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   await world.pass(400);
   const target = () => {
     const [down] = bob.forwarded();
@@ -104,14 +98,14 @@ unitScenario("TestSubscriptionLimits", async () => {
   const first = await alice.publishCamera();
   const second = await carol.publishCamera();
   const { subscriptions } = bob.participant;
-  await subscribe(bob, [first]);
+  await bob.subscribe([first]);
   await world.pass(400);
-  await subscribe(bob, [second]);
+  await bob.subscribe([second]);
   await world.pass(20_000, 500);
   assert.deepEqual(subscriptions.subscribedTracks(), [first]);
   assert.equal(subscriptions.isDesired(second), true, "it waits");
   assert.deepEqual(bob.all("subscriptionResponse"), []);
-  await subscribe(bob, [first], false);
+  await bob.subscribe([first], false);
   await world.pass(4_000, 100);
   assert.deepEqual(subscriptions.subscribedTracks(), [second]);
 });
@@ -120,11 +114,11 @@ unitScenario("TestUnsubscribe", async () => {
   const { world, bob, sid, subscriptions } = await pair();
   const timers = world.platform.pendingTimers;
   const settings = new UpdateTrackSettings({ trackSids: [sid], disabled: true });
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   await bob.request({ case: "trackSetting", value: settings });
   await world.pass(400);
   assert.equal(subscriptions.isAccepted(sid), true);
-  await subscribe(bob, [sid], false);
+  await bob.subscribe([sid], false);
   assert.equal(subscriptions.isDesired(sid), false);
   await world.pass(15_000, 100);
   assert.deepEqual(subscriptions.subscribedTracks(), []);
@@ -132,7 +126,7 @@ unitScenario("TestUnsubscribe", async () => {
   assert.equal(world.engine.of("remove_down_track").length, 1);
   assert.ok(world.platform.pendingTimers <= timers, "nothing waits for it any more");
   // Not even its settings are remembered.
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   await world.pass(400);
   assert.equal(bob.forwarded()[0]!.target.enabled, true);
 });
@@ -155,11 +149,11 @@ unitScenario("TestSubscribeStatusChanged", async () => {
       await world.pass(5, 5);
     }
   };
-  await after(subscribe(bob, [first]));
-  await after(subscribe(bob, [second]));
+  await after(bob.subscribe([first]));
+  await after(bob.subscribe([second]));
   assert.deepEqual(changes, [true]);
-  await after(subscribe(bob, [second], false));
+  await after(bob.subscribe([second], false));
   assert.deepEqual(changes, [true]);
-  await after(subscribe(bob, [first], false));
+  await after(bob.subscribe([first], false));
   assert.deepEqual(changes, [true, false]);
 });

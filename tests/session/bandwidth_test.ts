@@ -3,7 +3,6 @@ import {
   SimulateScenario,
   StreamState,
   TrackSource,
-  UpdateSubscription,
   UpdateTrackSettings,
   VideoQuality,
 } from "@livekit/protocol";
@@ -32,8 +31,7 @@ Deno.test("Subscriptions tell a client that a video is paused for want of bandwi
   const stream = `${alice.participant.sid} ${sid}`;
   assert.deepEqual(told(bob), [`${stream} PAUSED`, `${stream} ACTIVE`]);
   assert.deepEqual(told(carol), []);
-  const value = new UpdateSubscription({ trackSids: [sid], subscribe: false });
-  await bob.request({ case: "subscription", value });
+  await bob.subscribe([sid], false);
   await world.pass(400);
   world.engine.emit({ type: "down_track_paused", downTrack, paused: true });
   await world.settle();

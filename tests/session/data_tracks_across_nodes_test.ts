@@ -8,8 +8,6 @@ import {
   SubscriptionPermission,
   TrackPermission,
   UnpublishDataTrackRequest,
-  UpdateDataSubscription,
-  UpdateDataSubscription_Update as Update,
 } from "@livekit/protocol";
 import { ClusterWorld } from "../support/virtual/cluster_world.ts";
 import { FULL_GRANT, type ScriptedClient } from "../support/virtual/scripted_client.ts";
@@ -22,21 +20,8 @@ async function publish(client: ScriptedClient, pubHandle: number): Promise<strin
   return client.last("publishDataTrackResponse").info!.sid;
 }
 
-async function subscribe(client: ScriptedClient, trackSid: string, wanted = true): Promise<void> {
-  const updates = [new Update({ trackSid, subscribe: wanted })];
-  const value = new UpdateDataSubscription({ updates });
-  await client.request({ case: "updateDataSubscription", value });
-}
-
 function leave(client: ScriptedClient): Promise<void> {
   return client.request({ case: "leave", value: new LeaveRequest() });
-}
-
-/** What `client` was last told to have: sid → handle. */
-function told(client: ScriptedClient): Record<string, number> {
-  const { subHandles = {} } = client.all("dataTrackSubscriberHandles").at(-1) ?? {};
-  const entries = Object.entries(subHandles);
-  return Object.fromEntries(entries.map(([handle, { trackSid }]) => [trackSid, Number(handle)]));
 }
 
 /** Who has a track of another node, as a node's media plane knows: connection → handle. */
@@ -75,17 +60,17 @@ Deno.test("a node takes a data track of another one while somebody there has it"
   const [track, otherTrack] = [`UD_a.${sid}`, `UD_a.${other}`];
   const { engine } = cluster.node("b").world;
   assert.deepEqual(engine.of("set_remote_data_track"), [], "nobody has it");
-  await subscribe(bob, sid);
+  await bob.subscribeData(sid);
   await cluster.pass(100);
-  assert.deepEqual(receivers(cluster, "b", track), { [inbox(bob)]: told(bob)[sid] });
+  assert.deepEqual(receivers(cluster, "b", track), { [inbox(bob)]: bob.dataHandles()[sid] });
   assert.deepEqual(receivers(cluster, "b", otherTrack), {});
   assert.equal(engine.of("set_remote_data_track").at(-1)!.handle, 7, "its publisher's");
   const eve = await cluster.join("b", "eve", AUTO);
   await cluster.pass(200);
-  assert.deepEqual(Object.keys(told(eve)).toSorted(), [sid, other].toSorted());
+  assert.deepEqual(Object.keys(eve.dataHandles()).toSorted(), [sid, other].toSorted());
   assert.deepEqual(Object.keys(receivers(cluster, "b", track)), [inbox(bob), inbox(eve)]);
   assert.deepEqual(Object.keys(receivers(cluster, "b", otherTrack)), [inbox(eve)]);
-  await subscribe(bob, sid, false);
+  await bob.subscribeData(sid, false);
   await leave(eve);
   await cluster.pass(500);
   assert.deepEqual(receivers(cluster, "b", track), {});
@@ -105,19 +90,19 @@ Deno.test("a data track that is added, renewed links and news leave the others a
   const { cluster, ann, bob } = await twoNodes();
   const sid = await publish(ann, 7);
   await cluster.pass(200);
-  await subscribe(bob, sid);
+  await bob.subscribeData(sid);
   await cluster.pass(100);
-  const before = told(bob);
+  const before = bob.dataHandles();
   const second = await publish(ann, 8);
   await cluster.pass(200);
-  assert.deepEqual(told(bob), before, "it was not asked for anew");
-  await subscribe(bob, second);
+  assert.deepEqual(bob.dataHandles(), before, "it was not asked for anew");
+  await bob.subscribeData(second);
   cluster.links.network.partition("ND_a", "ND_b");
   await cluster.pass(3_000);
   cluster.links.network.healAll();
   await cluster.pass(5_000);
-  assert.deepEqual(Object.keys(told(bob)).toSorted(), [sid, second].toSorted());
-  assert.deepEqual(told(bob)[sid], before[sid]);
+  assert.deepEqual(Object.keys(bob.dataHandles()).toSorted(), [sid, second].toSorted());
+  assert.deepEqual(bob.dataHandles()[sid], before[sid]);
   assert.deepEqual(receivers(cluster, "b", `UD_a.${sid}`), { [inbox(bob)]: before[sid] });
 });
 
@@ -155,14 +140,14 @@ Deno.test("a data track that ends, or is withdrawn from somebody, is not taken f
   await permit(ann, { hidden: true });
   assert.equal(has(), false, "ann is hidden");
   await permit(ann, { hidden: false });
-  await subscribe(bob, sid);
+  await bob.subscribeData(sid);
   await cluster.pass(100);
   assert.ok(has());
   const value = new UnpublishDataTrackRequest({ pubHandle: 7 });
   await ann.request({ case: "unpublishDataTrackRequest", value });
   await cluster.pass(300);
   assert.equal(has(), false, "unpublished");
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   const again = `UD_a.${await publish(ann, 7)}`;
   await cluster.pass(300);
   assert.ok(Object.keys(receivers(cluster, "b", again)).length > 0);
@@ -176,7 +161,7 @@ Deno.test("data tracks of a node that is gone, or of a member that left, are tak
   const cid = await cluster.join("a", "cid");
   const other = await publish(cid, 7);
   await cluster.pass(300);
-  assert.deepEqual(Object.keys(told(bob)).toSorted(), [sid, other].toSorted());
+  assert.deepEqual(Object.keys(bob.dataHandles()).toSorted(), [sid, other].toSorted());
   await leave(cid);
   await cluster.pass(500);
   assert.deepEqual(receivers(cluster, "b", `UD_a.${other}`), {});
@@ -184,7 +169,7 @@ Deno.test("data tracks of a node that is gone, or of a member that left, are tak
   cluster.kill("a");
   await cluster.pass(15_000);
   assert.deepEqual(receivers(cluster, "b", `UD_a.${sid}`), {});
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
 });
 
 Deno.test("a data track that is forwarded to another room is taken once for both", async () => {
@@ -203,8 +188,8 @@ Deno.test("a data track that is forwarded to another room is taken once for both
   assert.equal(await admin.forwardParticipant(request), undefined);
   await cluster.pass(500);
   assert.deepEqual(receivers(cluster, "b", `UD_a.${sid}`), {
-    [inbox(bob)]: told(bob)[sid],
-    [inbox(eve)]: told(eve)[sid],
+    [inbox(bob)]: bob.dataHandles()[sid],
+    [inbox(eve)]: eve.dataHandles()[sid],
   });
   await leave(bob);
   await cluster.pass(500);

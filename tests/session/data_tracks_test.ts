@@ -35,19 +35,6 @@ async function publish(client: ScriptedClient, fields: Fields = {}): Promise<str
   return client.last("publishDataTrackResponse").info!.sid;
 }
 
-async function subscribe(client: ScriptedClient, trackSid: string, wanted = true): Promise<void> {
-  const updates = [new Update({ trackSid, subscribe: wanted })];
-  const value = new UpdateDataSubscription({ updates });
-  await client.request({ case: "updateDataSubscription", value });
-}
-
-/** What `client` was last told to have: sid → handle. */
-function told(client: ScriptedClient): Record<string, number> {
-  const { subHandles = {} } = client.all("dataTrackSubscriberHandles").at(-1) ?? {};
-  const entries = Object.entries(subHandles);
-  return Object.fromEntries(entries.map(([handle, { trackSid }]) => [trackSid, Number(handle)]));
-}
-
 /** The media plane's routes for `client`'s tracks: handle → receivers' handles by connection. */
 function routes(client: ScriptedClient): Record<number, Record<string, number>> {
   const connection = client.participant.publisher.id;
@@ -115,15 +102,15 @@ Deno.test("a data track goes to those who ask for it, under a handle of their ow
   const carol = await world.joined("carol");
   const sid = await publish(alice, { pubHandle: 7 });
   assert.deepEqual(routes(alice), { 7: {} }, "nobody wants it yet");
-  await subscribe(bob, sid);
-  const handle = told(bob)[sid]!;
+  await bob.subscribeData(sid);
+  const handle = bob.dataHandles()[sid]!;
   assert.ok(handle > 0 && handle <= 256);
   assert.deepEqual(routes(alice), { 7: { [inbox(bob)]: handle } });
-  assert.deepEqual(told(carol), {});
-  await subscribe(carol, sid);
+  assert.deepEqual(carol.dataHandles(), {});
+  await carol.subscribeData(sid);
   assert.deepEqual(Object.keys(routes(alice)[7]!), [inbox(bob), inbox(carol)]);
-  await subscribe(bob, sid, false);
-  assert.deepEqual(told(bob), {});
+  await bob.subscribeData(sid, false);
+  assert.deepEqual(bob.dataHandles(), {});
   assert.deepEqual(Object.keys(routes(alice)[7]!), [inbox(carol)]);
 });
 
@@ -132,14 +119,14 @@ Deno.test("with auto-subscription data tracks come by themselves, to late joiner
   const bob = await world.joined("bob", AUTO);
   const alice = await world.joined("alice");
   const sids = [await publish(alice), await publish(alice, { pubHandle: 2, name: "other" })];
-  assert.deepEqual(Object.keys(told(bob)).sort(), sids.toSorted());
+  assert.deepEqual(Object.keys(bob.dataHandles()).sort(), sids.toSorted());
   const late = await world.open("late", AUTO);
-  assert.deepEqual(told(late), {});
+  assert.deepEqual(late.dataHandles(), {});
   await late.connect();
-  assert.deepEqual(Object.keys(told(late)).sort(), sids.toSorted());
-  const handles = Object.values(told(late));
+  assert.deepEqual(Object.keys(late.dataHandles()).sort(), sids.toSorted());
+  const handles = Object.values(late.dataHandles());
   assert.notEqual(handles[0], handles[1]);
-  assert.deepEqual(told(alice), {}, "never one's own");
+  assert.deepEqual(alice.dataHandles(), {}, "never one's own");
 });
 
 Deno.test("who wants the same data tracks has them by the same handles, so that packets are the same", async () => {
@@ -149,9 +136,9 @@ Deno.test("who wants the same data tracks has them by the same handles, so that 
   for (const name of ["one", "two", "three"]) readers.push(await world.joined(name));
   for (let n = 1; n <= 4; n++) {
     const sid = await publish(publisher, { pubHandle: n, name: `track-${n}` });
-    for (const reader of readers) await subscribe(reader, sid);
+    for (const reader of readers) await reader.subscribeData(sid);
   }
-  const [first, ...others] = readers.map(told);
+  const [first, ...others] = readers.map((one) => one.dataHandles());
   assert.equal(Object.keys(first!).length, 4);
   for (const other of others) assert.deepEqual(other, first);
 });
@@ -168,14 +155,14 @@ Deno.test("unpublishing a data track ends it for everybody", async () => {
   await unpublish(4);
   const { reason, request: about } = alice.last("requestResponse");
   assert.deepEqual([reason, about.case], [Reason.NOT_FOUND, "unpublishDataTrack"]);
-  assert.deepEqual(Object.keys(told(bob)), [sid]);
+  assert.deepEqual(Object.keys(bob.dataHandles()), [sid]);
   await unpublish(3);
   assert.equal(alice.last("unpublishDataTrackResponse").info!.sid, sid);
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   assert.deepEqual(routes(alice), {});
   const again = await publish(alice, { pubHandle: 3 });
   assert.notEqual(again, sid);
-  assert.deepEqual(Object.keys(told(bob)), [again]);
+  assert.deepEqual(Object.keys(bob.dataHandles()), [again]);
 });
 
 Deno.test("a publisher that leaves takes its data tracks along, a subscriber its routes", async () => {
@@ -189,7 +176,7 @@ Deno.test("a publisher that leaves takes its data tracks along, a subscriber its
   assert.deepEqual(Object.keys(routes(alice)[1]!), [toBob]);
   const connection = alice.participant.publisher.id;
   await alice.request({ case: "leave", value: new LeaveRequest() });
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   const last = world.engine.of("set_data_track_routes").at(-1)!;
   assert.deepEqual([last.connection, last.routes], [connection, []]);
 });
@@ -235,7 +222,7 @@ Deno.test("data tracks need the permission to publish data, and end with it", as
   await publish(alice);
   await alice.participant.setPermission(new ParticipantPermission({ canSubscribe: true }));
   await world.settle();
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   assert.deepEqual(alice.participant.info().dataTracks, []);
   assert.deepEqual(routes(alice), {});
 });
@@ -255,14 +242,14 @@ Deno.test("a subscriber without permission gets data tracks when it has it", asy
   const sid = await publish(alice);
   const grant = { ...FULL_GRANT, canSubscribe: false };
   const bob = await world.joined("bob", { ...AUTO, grant });
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   const permission = (canSubscribe: boolean) => new ParticipantPermission({ canSubscribe });
   await bob.participant.setPermission(permission(true));
   await world.settle();
-  assert.deepEqual(Object.keys(told(bob)), [sid]);
+  assert.deepEqual(Object.keys(bob.dataHandles()), [sid]);
   await bob.participant.setPermission(permission(false));
   await world.settle();
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   assert.deepEqual(routes(alice), { 1: {} });
 });
 
@@ -282,12 +269,14 @@ Deno.test("a publisher's rule takes data tracks away and gives them back, and sa
   const verdicts = (client: ScriptedClient) =>
     client.all("subscriptionPermissionUpdate").map(({ trackSid, allowed }) => [trackSid, allowed]);
   await rule(["carol"]);
-  assert.deepEqual(told(bob), {});
-  assert.deepEqual([Object.keys(told(carol)), Object.keys(told(eye))], [[sid], [sid]]);
+  assert.deepEqual(bob.dataHandles(), {});
+  assert.deepEqual([Object.keys(carol.dataHandles()), Object.keys(eye.dataHandles())], [[sid], [
+    sid,
+  ]]);
   assert.deepEqual(verdicts(bob), [[sid, true], [sid, false]]);
   assert.deepEqual(verdicts(carol), [[sid, true]]);
   await rule(["bob"]);
-  assert.deepEqual(Object.keys(told(bob)), [sid]);
+  assert.deepEqual(Object.keys(bob.dataHandles()), [sid]);
   assert.deepEqual(Object.keys(routes(alice)[1]!), [inbox(bob), inbox(eye)]);
 });
 
@@ -300,7 +289,7 @@ Deno.test("a resuming client whose data track is unknown joins anew, else its wi
     updates: [new Update({ trackSid: sid, subscribe: true })],
   });
   await bob.request({ case: "syncState", value: new SyncState({ dataSubscription }) });
-  assert.deepEqual(Object.keys(told(bob)), [sid]);
+  assert.deepEqual(Object.keys(bob.dataHandles()), [sid]);
   const value = new SyncState({ publishDataTracks: [known] });
   await alice.request({ case: "syncState", value });
   assert.equal(alice.closeCode, undefined);
@@ -317,7 +306,9 @@ Deno.test("a participant that is moved takes its data tracks along and gets thos
   const alices = await publish(alice, { pubHandle: 5 });
   const bobs = await publish(bob);
   const carols = await publish(carol, { pubHandle: 6 });
-  assert.deepEqual([Object.keys(told(alice)), Object.keys(told(bob))], [[bobs], [alices]]);
+  assert.deepEqual([Object.keys(alice.dataHandles()), Object.keys(bob.dataHandles())], [[bobs], [
+    alices,
+  ]]);
   const move = new MoveParticipantRequest({
     room: "lobby",
     identity: "alice",
@@ -326,16 +317,19 @@ Deno.test("a participant that is moved takes its data tracks along and gets thos
   const toAlice = inbox(alice);
   assert.equal(await admin.moveParticipant(move), undefined);
   await world.settle();
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   assert.deepEqual(routes(bob), { 1: {} });
-  assert.deepEqual([Object.keys(told(alice)), Object.keys(told(carol))], [[carols], [alices]]);
-  assert.deepEqual(routes(carol), { 6: { [toAlice]: told(alice)[carols] } });
+  assert.deepEqual([Object.keys(alice.dataHandles()), Object.keys(carol.dataHandles())], [
+    [carols],
+    [alices],
+  ]);
+  assert.deepEqual(routes(carol), { 6: { [toAlice]: alice.dataHandles()[carols] } });
   const connection = world.rooms.get("stage")!.session("alice")!.publisher.id;
   const last = world.engine.of("set_data_track_routes")
     .findLast((command) => command.connection === connection)!;
   assert.deepEqual(last.routes, [{
     handle: 5,
-    receivers: [{ connection: inbox(carol), handle: told(carol)[alices] }],
+    receivers: [{ connection: inbox(carol), handle: carol.dataHandles()[alices] }],
     track: `UD_test.${alices}`,
   }]);
 });
@@ -351,9 +345,9 @@ Deno.test("a participant that is hidden takes its data tracks away until it show
     await world.settle();
   };
   await hide(true);
-  assert.deepEqual(told(bob), {});
+  assert.deepEqual(bob.dataHandles(), {});
   await hide(false);
-  assert.deepEqual(Object.keys(told(bob)), [sid]);
+  assert.deepEqual(Object.keys(bob.dataHandles()), [sid]);
 });
 
 /** Alice publishes in the lobby and is forwarded to the stage, where carol and dan are. */
@@ -387,23 +381,23 @@ Deno.test("a forwarded participant's data tracks go to both rooms", async () => 
   const after = await publish(alice, { pubHandle: 4, name: "after" });
   assert.deepEqual(shown(carol, "alice"), [before, after]);
   const expected = () => ({
-    3: { [inbox(bob)]: told(bob)[before], [inbox(carol)]: told(carol)[before] },
-    4: { [inbox(bob)]: told(bob)[after], [inbox(carol)]: told(carol)[after] },
+    3: { [inbox(bob)]: bob.dataHandles()[before], [inbox(carol)]: carol.dataHandles()[before] },
+    4: { [inbox(bob)]: bob.dataHandles()[after], [inbox(carol)]: carol.dataHandles()[after] },
   });
   assert.deepEqual(routes(alice), expected());
   const { subHandles } = carol.last("dataTrackSubscriberHandles");
   const named = Object.values(subHandles).map(({ publisherSid }) => publisherSid);
   assert.deepEqual(named, [copy.sid, copy.sid], "as the participant is known there");
 
-  await subscribe(dan, after);
-  assert.equal(routes(alice)[4]![inbox(dan)], told(dan)[after]);
-  await subscribe(dan, after, false);
+  await dan.subscribeData(after);
+  assert.equal(routes(alice)[4]![inbox(dan)], dan.dataHandles()[after]);
+  await dan.subscribeData(after, false);
   assert.deepEqual(routes(alice), expected());
 
   const value = new UnpublishDataTrackRequest({ pubHandle: 3 });
   await alice.request({ case: "unpublishDataTrackRequest", value });
   assert.deepEqual(shown(carol, "alice"), [after]);
-  assert.deepEqual(Object.keys(told(carol)), [after]);
+  assert.deepEqual(Object.keys(carol.dataHandles()), [after]);
   assert.deepEqual(Object.keys(routes(alice)), ["4"]);
 });
 
@@ -414,14 +408,14 @@ Deno.test("a forwarded participant's data tracks end in the second room with the
   assert.equal(Object.keys(routes(alice)[3]!).length, 2);
   copy.close(4, "disconnect");
   await world.settle();
-  assert.deepEqual(told(carol), {});
-  assert.deepEqual(routes(alice), { 3: { [inbox(bob)]: told(bob)[sid] } });
+  assert.deepEqual(carol.dataHandles(), {});
+  assert.deepEqual(routes(alice), { 3: { [inbox(bob)]: bob.dataHandles()[sid] } });
   await forward();
-  assert.ok(told(carol)[sid] !== undefined);
+  assert.ok(carol.dataHandles()[sid] !== undefined);
   const { participant } = alice;
   participant.close(1, "disconnect");
   await world.settle();
-  assert.deepEqual(told(carol), {});
+  assert.deepEqual(carol.dataHandles(), {});
   const last = world.engine.of("set_data_track_routes").at(-1)!;
   assert.deepEqual([last.connection, last.routes], [participant.publisher.id, []]);
 });
@@ -441,15 +435,15 @@ Deno.test("a publisher's rule holds in the room it is forwarded to, for tracks o
   };
   await allow("carol");
   await forward();
-  await subscribe(dan, data);
+  await dan.subscribeData(data);
   await world.pass(500);
-  assert.ok(told(carol)[data] !== undefined);
+  assert.ok(carol.dataHandles()[data] !== undefined);
   assert.deepEqual([carol.forwarded().length, dan.forwarded().length], [1, 0]);
-  assert.deepEqual(told(dan), {});
+  assert.deepEqual(dan.dataHandles(), {});
   await allow("dan");
   assert.deepEqual([carol.forwarded().length, dan.forwarded().length], [0, 1]);
-  assert.deepEqual(told(carol), {});
-  assert.ok(told(dan)[data] !== undefined);
+  assert.deepEqual(carol.dataHandles(), {});
+  assert.ok(dan.dataHandles()[data] !== undefined);
   const refused = carol.all("subscriptionPermissionUpdate").filter(({ allowed }) => !allowed);
   assert.deepEqual(refused.map(({ trackSid }) => trackSid).sort(), [data, camera].sort());
 });

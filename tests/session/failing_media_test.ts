@@ -1,10 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  DisconnectReason,
-  LeaveRequest_Action,
-  MuteTrackRequest,
-  UpdateSubscription,
-} from "@livekit/protocol";
+import { DisconnectReason, LeaveRequest_Action, MuteTrackRequest } from "@livekit/protocol";
 import { cameraRequest, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 /** The publisher's connection comes up. */
@@ -86,10 +81,7 @@ for (const reconnects of [false, true]) {
     await world.pass(400);
     // Bob's connection is not up, so that the missing answer alone does not end his session.
     const sid = await alice.publishCamera();
-    await bob.request({
-      case: "subscription",
-      value: new UpdateSubscription({ trackSids: [sid], subscribe: true }),
-    });
+    await bob.subscribe([sid]);
     await world.pass(20_000, 500);
     assert.equal(bob.last("subscriptionResponse").trackSid, sid);
     if (reconnects) assertToldToJoinAnew(bob);

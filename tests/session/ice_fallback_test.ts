@@ -42,11 +42,6 @@ async function resume(
   await client.world.settle();
 }
 
-function lose(client: ScriptedClient, role: "publisher" | "subscriber" = "subscriber"): void {
-  const connection = client.participant[role].id;
-  client.world.engine.emit({ type: "connection_lost", connection });
-}
-
 /** The connection is up again, over that protocol. */
 function mend(client: ScriptedClient, protocol: "udp" | "tcp"): void {
   const connection = client.participant.subscriber.id;
@@ -142,13 +137,13 @@ Deno.test("a client whose UDP fails soon is asked to resume over TCP, and rejoin
   const ann = await world.joined("ann");
   await world.pass(1_000);
   await ping(ann);
-  lose(ann);
+  ann.lose();
   assert.equal(ann.last("leave").action, LeaveRequest_Action.RESUME);
   await resume(ann);
   assert.deepEqual(offered(ann), ["tcp"]);
   mend(ann, "tcp");
   await ping(ann);
-  lose(ann);
+  ann.lose();
   await resume(ann);
   assert.deepEqual(offered(ann), ["tcp"], "there is no TLS to go on to");
 });
@@ -157,10 +152,10 @@ Deno.test("TCP that fails, too, leads on to TURN over TLS", async () => {
   const world = new World({ iceServers: TLS_SERVERS });
   const ann = await world.joined("ann");
   await ping(ann);
-  lose(ann);
+  ann.lose();
   await resume(ann);
   mend(ann, "tcp");
-  lose(ann);
+  ann.lose();
   await resume(ann);
   assert.equal(
     ann.last("reconnect").clientConfiguration?.forceRelay,
@@ -179,7 +174,7 @@ async function afterLoss(
   const world = new World(options);
   const ann = await world.joined("ann", join);
   await prepare(ann, world);
-  lose(ann);
+  ann.lose();
   await resume(ann);
   return offered(ann);
 }
@@ -219,7 +214,7 @@ Deno.test("a connection that lived long fails twice before its client is led to 
   assert.deepEqual(await afterLoss(old), ["udp", "tcp"], "once");
   const twice = (betweenMs: number) => async (ann: ScriptedClient, world: World) => {
     await old(ann, world);
-    lose(ann);
+    ann.lose();
     await resume(ann);
     mend(ann, "udp");
     for (let at = 0; at < betweenMs; at += 10_000) {

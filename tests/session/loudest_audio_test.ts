@@ -1,11 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  LeaveRequest,
-  TrackSource,
-  TrackType,
-  UpdateSubscription,
-  UpdateTrackSettings,
-} from "@livekit/protocol";
+import { LeaveRequest, TrackSource, TrackType, UpdateTrackSettings } from "@livekit/protocol";
 import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
 const TAG = "roomwire.loudest_audio";
@@ -50,15 +44,10 @@ Deno.test("Subscriptions want audio only while it is loud, unless it was asked f
   await world.pass(400);
   const room = bob.participant.host.sid;
   assert.deepEqual(rooms(bob), [room]);
-  const subscribe = (on: boolean) =>
-    bob.request({
-      case: "subscription",
-      value: new UpdateSubscription({ trackSids: [sid], subscribe: on }),
-    });
-  await subscribe(true);
+  await bob.subscribe([sid]);
   await world.pass(400);
   assert.deepEqual(rooms(bob), [undefined]);
-  await subscribe(false);
+  await bob.subscribe([sid], false);
   await world.pass(400);
   assert.deepEqual(rooms(bob), []);
 });

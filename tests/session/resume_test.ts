@@ -50,11 +50,6 @@ function speaking(world: World, protocol: number): Partial<JoinParameters> {
   return { clientInfo };
 }
 
-function lose(client: ScriptedClient, role: "publisher" | "subscriber" = "subscriber"): void {
-  const connection = client.participant[role].id;
-  client.world.engine.emit({ type: "connection_lost", connection });
-}
-
 const muteByServer = (client: ScriptedClient, sid: string) =>
   client.participant.registry.setMuted(sid as TrackSid, true, "admin");
 
@@ -69,7 +64,7 @@ Deno.test("Participant that lost a connection is told to RESUME, and is gone for
   const bob = await world.joined("bob");
   await alice.publishCamera();
   await world.pass(400);
-  lose(alice);
+  alice.lose();
   const leave = alice.last("leave");
   assert.deepEqual([leave.action, leave.reason], [
     LeaveRequest_Action.RESUME,
@@ -95,7 +90,7 @@ Deno.test("Participant that resumes in time keeps its session, its tracks and wh
   await world.pass(400);
   const forwarding = world.engine.forwarding();
   for (const client of [alice, bob]) {
-    lose(client);
+    client.lose();
     await world.pass(4_000, 100);
     await resume(client, { reconnectReason: ReconnectReason.RR_SUBSCRIBER_FAILED });
     const connection = client.participant.subscriber.id;
@@ -111,7 +106,7 @@ Deno.test("Participant that resumes in time keeps its session, its tracks and wh
 Deno.test("Participant asks clients without leave actions to resume by closing their socket", async () => {
   const world = new World();
   const old = await world.joined("old", speaking(world, 12));
-  lose(old);
+  old.lose();
   assert.deepEqual(old.all("leave"), []);
   assert.equal(old.closeCode, 1000);
   await resume(old);
@@ -123,8 +118,8 @@ Deno.test("Participant whose lost connection comes back by itself is not given u
   const alice = await world.joined("alice");
   await alice.openPublisher();
   const { participant } = alice;
-  lose(alice, "publisher");
-  lose(alice, "subscriber");
+  alice.lose("publisher");
+  alice.lose("subscriber");
   const back = (connection: typeof participant.publisher.id) =>
     world.engine.emit({ type: "connection_connected", connection, protocol: "udp" });
   back(participant.subscriber.id);
@@ -132,7 +127,7 @@ Deno.test("Participant whose lost connection comes back by itself is not given u
   back(participant.publisher.id);
   await world.pass(60_000, 1_000);
   assert.equal(participant.state, State.ACTIVE);
-  lose(alice, "publisher");
+  alice.lose("publisher");
   back(participant.subscriber.id);
   await world.pass(5_000, 100);
   assert.equal(participant.state, State.DISCONNECTED, "the other connection does not stand in");
@@ -142,7 +137,7 @@ Deno.test("Participant that loses its connection again after a resume is asked a
   const world = new World();
   const alice = await world.joined("alice");
   for (let round = 0; round < 3; round++) {
-    lose(alice);
+    alice.lose();
     assert.equal(alice.last("leave").action, LeaveRequest_Action.RESUME);
     await resume(alice);
     assert.equal(alice.cases[0], "reconnect");
@@ -155,7 +150,7 @@ Deno.test("Participant that never had media ends with its socket, lost connectio
   const world = new World();
   const alice = await world.open("alice");
   const watcher = await world.joined("watcher");
-  lose(alice);
+  alice.lose();
   assert.equal(alice.last("leave").action, LeaveRequest_Action.RESUME);
   assert.equal(world.rooms.get("lobby")!.byIdentity("alice"), undefined);
   await world.pass(4_000, 500);
@@ -190,7 +185,7 @@ for (
     };
     up("publisher");
     up("subscriber");
-    if (isLost) lose(alice);
+    if (isLost) alice.lose();
     const { participant } = alice;
     await resume(alice, { reconnectReason });
     if (!joinsAnew) return assert.equal(alice.cases[0], "reconnect");
@@ -382,7 +377,7 @@ Deno.test("Participant whose signalling is cut for a minute goes on: its media, 
   assert.ok(bob.last("offer").sdp.includes(sid));
   // It is gone only when its connection is, with nobody there to be told so.
   cut(bob);
-  lose(bob);
+  bob.lose();
   await world.pass(9_000, 500);
   assert.equal(statesOf(alice, "bob").at(-1), State.DISCONNECTED);
 });
@@ -531,7 +526,7 @@ Deno.test("Room keeps no timer and no connection of sessions that were lost, res
   for (let i = 0; i < 20; i++) {
     const client = await world.joined(`client${i}`);
     await client.publishMicrophone();
-    lose(client);
+    client.lose();
     if (i % 2 === 0) await resume(client);
     await world.pass(6_000, 500);
     if (i % 2 === 0) await client.request({ case: "leave", value: new LeaveRequest() });

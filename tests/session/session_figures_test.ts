@@ -6,7 +6,6 @@ import {
   DisconnectReason,
   LeaveRequest,
   MuteTrackRequest,
-  UpdateSubscription,
 } from "@livekit/protocol";
 import { cameraRequest, World } from "../support/virtual/scripted_client.ts";
 
@@ -96,8 +95,7 @@ Deno.test("SessionFigures time a subscription to its answer, and from there to i
   ]);
   bob.autoAnswer = true;
   for (const subscribe of [false, true]) {
-    const value = new UpdateSubscription({ trackSids: [sid], subscribe });
-    await bob.request({ case: "subscription", value });
+    await bob.subscribe([sid], subscribe);
     await world.pass(1_000);
   }
   assert.match(counted(world, "subscribe ")[0]!, /number 2$/);
@@ -130,8 +128,7 @@ Deno.test("SessionFigures count a subscription as attempted, then as successful,
     "subscription attempt",
     "subscription success",
   ]);
-  const value = new UpdateSubscription({ trackSids: [sid], subscribe: false });
-  await bob.request({ case: "subscription", value });
+  await bob.subscribe([sid], false);
   await world.pass(1_000);
   assert.deepEqual(counted(world, "subscription"), []);
 });
@@ -145,9 +142,8 @@ for (const ending of ["gives it up", "leaves"]) {
     const sid = await alice.publishCamera();
     await world.pass(1_000);
     assert.deepEqual(counted(world, "subscription"), ["subscription attempt"]);
-    const value = new UpdateSubscription({ trackSids: [sid], subscribe: false });
     if (ending === "leaves") await bob.request({ case: "leave", value: new LeaveRequest() });
-    else await bob.request({ case: "subscription", value });
+    else await bob.subscribe([sid], false);
     await world.pass(1_000);
     assert.deepEqual(counted(world, "subscription"), ["subscription cancel"]);
   });

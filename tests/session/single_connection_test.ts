@@ -8,7 +8,6 @@ import {
   SubscriptionError,
   TrackSource,
   TrackType,
-  UpdateSubscription,
   UserPacket,
 } from "@livekit/protocol";
 import { cameraRequest, FakeSocket, World } from "../support/virtual/scripted_client.ts";
@@ -185,8 +184,7 @@ Deno.test("fifty rounds of publishing and of subscribing leave the description a
   const sid = await alice.publishCamera("last");
   for (let i = 0; i < 25; i++) {
     for (const subscribe of [false, true]) {
-      const value = new UpdateSubscription({ trackSids: [sid], subscribe });
-      await ann.client.request({ case: "subscription", value });
+      await ann.client.subscribe([sid], subscribe);
       await ann.follow();
       assert.deepEqual(Object.values(ann.tracks), subscribe ? [sid] : []);
     }

@@ -6,7 +6,6 @@ import {
   ConnectionQuality,
   LeaveRequest,
   MuteTrackRequest,
-  UpdateSubscription,
 } from "@livekit/protocol";
 import type { UpTrackId } from "../../lib/base/ids.ts";
 import type { UpTrackInterval } from "../../lib/engine/messages/media_messages.ts";
@@ -93,15 +92,10 @@ Deno.test("Room tells of a speaker when the subscription begins, and of its end 
   const carol = await world.joined("carol", { autoSubscribe: false });
   const sid = await alice.publishMicrophone();
   await hear(alice, 0.3, true);
-  const wish = (subscribe: boolean) =>
-    carol.request({
-      case: "subscription",
-      value: new UpdateSubscription({ trackSids: [sid], subscribe }),
-    });
-  await wish(true);
+  await carol.subscribe([sid]);
   await world.pass(300);
   await hear(alice, 0.3, true);
-  await wish(false);
+  await carol.subscribe([sid], false);
   await world.pass(300);
   await hear(alice, 0.3, true);
   assert.deepEqual(speakersOf(carol, alice), [

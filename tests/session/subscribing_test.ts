@@ -10,11 +10,6 @@ import {
 } from "@livekit/protocol";
 import { FULL_GRANT, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 
-const subscribe = (client: ScriptedClient, trackSids: string[], on = true) =>
-  client.request({
-    case: "subscription",
-    value: new UpdateSubscription({ trackSids, subscribe: on }),
-  });
 const settings = (client: ScriptedClient, value: Partial<UpdateTrackSettings>) =>
   client.request({ case: "trackSetting", value: new UpdateTrackSettings(value) });
 
@@ -37,7 +32,7 @@ Deno.test("Subscriptions make exactly one down-track per published track, howeve
     assert.equal(client.participant.subscriber.sectionCount, 3, client.identity);
   }
   // Being asked for again changes nothing.
-  await subscribe(bob, alice.participant.tracks.map(({ sid }) => sid));
+  await bob.subscribe(alice.participant.tracks.map(({ sid }) => sid));
   await world.pass(4_000, 500);
   assert.equal(bob.forwarded().length, 2);
 });
@@ -80,7 +75,7 @@ Deno.test("Subscriptions without auto-subscribe begin and end as the client asks
   await world.pass(400);
   assert.equal(bob.forwarded().length, 1);
   assert.deepEqual(alice.all("trackSubscribed").map(({ trackSid }) => trackSid), [sid]);
-  await subscribe(bob, [sid], false);
+  await bob.subscribe([sid], false);
   await world.pass(400);
   assert.deepEqual(bob.forwarded(), []);
   assert.match(bob.last("offer").sdp, /a=recvonly/);
@@ -105,7 +100,7 @@ Deno.test("Subscriptions that a client ended stay ended when its connection chan
   const bob = await world.joined("bob");
   const sid = await alice.publishCamera();
   await world.pass(400);
-  await subscribe(bob, [sid], false);
+  await bob.subscribe([sid], false);
   await bob.connect();
   await world.pass(4_000, 500);
   assert.deepEqual(bob.forwarded(), []);
@@ -114,7 +109,7 @@ Deno.test("Subscriptions that a client ended stay ended when its connection chan
 Deno.test("Subscriptions to a track that never appears end with SE_TRACK_NOTFOUND after a minute", async () => {
   const world = new World();
   const bob = await world.joined("bob");
-  await subscribe(bob, ["TR_none"]);
+  await bob.subscribe(["TR_none"]);
   await world.pass(59_000, 1_000);
   assert.equal(bob.all("subscriptionResponse").length, 0);
   await world.pass(6_000, 1_000);
@@ -149,7 +144,7 @@ Deno.test("Subscriptions apply settings that were sent before the subscription",
   const bob = await world.joined("bob", { autoSubscribe: false });
   const sid = await alice.publishCamera();
   await settings(bob, { trackSids: [sid], quality: VideoQuality.MEDIUM });
-  await subscribe(bob, [sid]);
+  await bob.subscribe([sid]);
   await world.pass(400);
   assert.equal(bob.forwarded()[0]!.target.maxSpatial, 1);
 });
@@ -182,7 +177,7 @@ Deno.test("Subscriptions over the limit of a kind wait until a place is free", a
   await carol.publishCamera();
   await world.pass(4_000);
   assert.equal(bob.forwarded().length, 1);
-  await subscribe(bob, [first], false);
+  await bob.subscribe([first], false);
   await world.pass(4_000);
   assert.deepEqual(bob.forwarded().map(({ upTrack }) => upTrack), [carol.upTrack("1")]);
 });

@@ -9,6 +9,7 @@ import {
   AddTrackRequest,
   ClientInfo,
   ClientInfo_SDK,
+  type ParticipantInfo,
   ParticipantInfo_Kind,
   ReconnectReason,
   SessionDescription,
@@ -16,6 +17,9 @@ import {
   SignalResponse,
   TrackSource,
   TrackType,
+  UpdateDataSubscription,
+  UpdateDataSubscription_Update as DataUpdate,
+  UpdateSubscription,
   VideoLayer,
   VideoQuality,
 } from "@livekit/protocol";
@@ -163,6 +167,35 @@ export class ScriptedClient {
     await this.world.settle();
   }
 
+  /** Wants tracks, or no longer. */
+  subscribe(trackSids: string[], subscribe = true): Promise<void> {
+    const value = new UpdateSubscription({ trackSids, subscribe });
+    return this.request({ case: "subscription", value });
+  }
+
+  /** Wants a data track, or no longer. */
+  subscribeData(trackSid: string, subscribe = true): Promise<void> {
+    const value = new UpdateDataSubscription({
+      updates: [new DataUpdate({ trackSid, subscribe })],
+    });
+    return this.request({ case: "updateDataSubscription", value });
+  }
+
+  /** Which data tracks it was last told to have: sid → handle. */
+  dataHandles(): Record<string, number> {
+    const { subHandles = {} } = this.all("dataTrackSubscriberHandles").at(-1) ?? {};
+    const entries = Object.entries(subHandles);
+    return Object.fromEntries(entries.map(([handle, { trackSid }]) => [trackSid, Number(handle)]));
+  }
+
+  /** What it was last told of `identity`. */
+  infoOf(identity: string): ParticipantInfo {
+    const infos = this.all("update").flatMap(({ participants }) => participants);
+    const info = infos.findLast((one) => one.identity === identity);
+    assert.ok(info, `${this.identity} was told nothing of ${identity}`);
+    return info;
+  }
+
   /** Answers subscriber offers that came since the last call. */
   answerOffers(): boolean {
     let answered = false;
@@ -227,6 +260,12 @@ export class ScriptedClient {
     engine.emit({ type: "data_channel_open", connection, label: "_reliable" });
     engine.emit({ type: "data_channel_open", connection, label: "_lossy" });
     await this.world.settle();
+  }
+
+  /** Nothing comes any more on one of its connections. */
+  lose(role: "publisher" | "subscriber" = "subscriber"): void {
+    const connection = this.participant[role].id;
+    this.world.engine.emit({ type: "connection_lost", connection });
   }
 
   /** Offers the data section, if nothing has been offered yet. */

@@ -13,7 +13,7 @@ import {
   VideoQuality,
 } from "@livekit/protocol";
 import { adminWorld, failed, succeeded } from "../../support/virtual/admin_world.ts";
-import { FULL_GRANT, type ScriptedClient } from "../../support/virtual/scripted_client.ts";
+import { FULL_GRANT } from "../../support/virtual/scripted_client.ts";
 
 const STAGE = { roomName: "stage", grant: { ...FULL_GRANT, room: "stage" } };
 
@@ -21,13 +21,6 @@ const toStage = (identity: string) =>
   new MoveParticipantRequest({ room: "lobby", identity, destinationRoom: "stage" });
 const ontoStage = (identity: string) =>
   new ForwardParticipantRequest({ room: "lobby", identity, destinationRoom: "stage" });
-
-function infoOf(client: ScriptedClient, identity: string) {
-  const infos = client.all("update").flatMap(({ participants }) => participants);
-  const info = infos.findLast((one) => one.identity === identity);
-  assert.ok(info, `${client.identity} was told nothing of ${identity}`);
-  return info;
-}
 
 Deno.test("moveParticipant() continues the session in another room: tracks along, subscriptions anew", async () => {
   const { world, admin } = adminWorld();
@@ -56,12 +49,12 @@ Deno.test("moveParticipant() continues the session in another room: tracks along
   assert.equal(alice.closeCode, undefined, "its socket stays open");
   assert.deepEqual(world.engine.openConnections(), connections, "and its connections");
 
-  assert.deepEqual([infoOf(bob, "alice").sid, infoOf(bob, "alice").state], [
+  assert.deepEqual([bob.infoOf("alice").sid, bob.infoOf("alice").state], [
     sid,
     State.DISCONNECTED,
   ]);
   assert.equal(bob.forwarded().length, 0);
-  const shown = infoOf(carol, "alice");
+  const shown = carol.infoOf("alice");
   assert.deepEqual([shown.sid, shown.state], [moved.participant!.sid, State.ACTIVE]);
   assert.deepEqual(carol.forwarded().map((down) => down.upTrack), [upTrack]);
   const received = world.engine.forwarding()
@@ -101,8 +94,8 @@ Deno.test("moveParticipant() lets the moved publish, send data, leave and come b
   assert.equal(await admin.moveParticipant(back), undefined);
   await world.pass(3_500);
   const { sid } = alice.participant;
-  assert.deepEqual([infoOf(bob, "alice").sid, infoOf(bob, "alice").state], [sid, State.ACTIVE]);
-  assert.equal(infoOf(carol, "alice").state, State.DISCONNECTED);
+  assert.deepEqual([bob.infoOf("alice").sid, bob.infoOf("alice").state], [sid, State.ACTIVE]);
+  assert.equal(carol.infoOf("alice").state, State.DISCONNECTED);
   await alice.publishMicrophone();
   await world.pass(500);
   assert.equal(bob.forwarded().length, 1);
@@ -153,7 +146,7 @@ Deno.test("forwardParticipant() shows a participant and its tracks in a second r
   assert.equal(await admin.forwardParticipant(ontoStage("alice")), undefined);
   assert.equal(await admin.forwardParticipant(ontoStage("alice")), undefined, "twice is once");
   await world.pass(500);
-  const copy = infoOf(carol, "alice");
+  const copy = carol.infoOf("alice");
   assert.deepEqual([copy.name, copy.state, copy.kindDetails], [
     "Alice",
     State.ACTIVE,
@@ -176,13 +169,13 @@ Deno.test("forwardParticipant() shows a participant and its tracks in a second r
   const update = { room: "lobby", identity: "alice", attributes: { mood: "good" } };
   succeeded(await admin.updateParticipant(new UpdateParticipantRequest(update)));
   await world.pass(500);
-  assert.equal(infoOf(carol, "alice").tracks.length, 2);
-  assert.deepEqual(infoOf(carol, "alice").attributes, { mood: "good" });
+  assert.equal(carol.infoOf("alice").tracks.length, 2);
+  assert.deepEqual(carol.infoOf("alice").attributes, { mood: "good" });
   assert.equal(carol.forwarded().length, 2);
 
   await alice.offer([{ mid: "1", kind: "video", cid: "cam", direction: "inactive" }]);
   await world.pass(500);
-  assert.deepEqual(infoOf(carol, "alice").tracks, []);
+  assert.deepEqual(carol.infoOf("alice").tracks, []);
   assert.equal(carol.forwarded().length, 0);
 });
 
@@ -201,7 +194,7 @@ Deno.test("forwardParticipant() ends with its origin, and when the copy is remov
   assert.equal(await admin.removeParticipant(removal), undefined);
   await world.pass(500);
   assert.equal(carol.forwarded().length, 0);
-  assert.equal(infoOf(carol, "alice").state, State.DISCONNECTED);
+  assert.equal(carol.infoOf("alice").state, State.DISCONNECTED);
   assert.ok(alice.participant.active);
   await world.pass(11_000);
   const wanted = alice.last("subscribedQualityUpdate").subscribedQualities;
@@ -210,7 +203,7 @@ Deno.test("forwardParticipant() ends with its origin, and when the copy is remov
   alice.participant.close(1, "disconnect");
   await world.pass(3_500);
   assert.equal(world.rooms.get("stage")!.byIdentity("alice"), undefined);
-  assert.equal(infoOf(carol, "alice").state, State.DISCONNECTED);
+  assert.equal(carol.infoOf("alice").state, State.DISCONNECTED);
   assert.equal(carol.forwarded().length, 0);
 });
 

@@ -179,9 +179,9 @@ Deno.test("RoomAdmin.mutePublishedTrack() mutes as the publisher would and tells
   await world.settle();
   assert.deepEqual([track!.sid, track!.muted], [trackSid, true]);
   assert.equal(alice.last("mute").muted, true);
-  assert.equal(infoOf(bob, "alice").tracks[0]!.muted, true);
+  assert.equal(bob.infoOf("alice").tracks[0]!.muted, true);
   assert.deepEqual(failed(await mute(false)), ["failed_precondition", "remote unmute not enabled"]);
-  assert.equal(infoOf(bob, "alice").tracks[0]!.muted, true);
+  assert.equal(bob.infoOf("alice").tracks[0]!.muted, true);
   assert.equal(await mute(true, "TR_unknown"), undefined);
 });
 
@@ -253,7 +253,7 @@ Deno.test("RoomAdmin.removeParticipant() ends the session and bars the tokens it
   assert.equal(alice.last("leave").reason, DisconnectReason.PARTICIPANT_REMOVED);
   assert.equal(world.rooms.get("lobby")!.byIdentity("alice"), undefined);
   await world.pass(3_000);
-  assert.equal(infoOf(bob, "alice").state, State.DISCONNECTED);
+  assert.equal(bob.infoOf("alice").state, State.DISCONNECTED);
   assert.deepEqual(failed(await admin.removeParticipant(request)), [
     "not_found",
     "participant does not exist",
@@ -310,7 +310,7 @@ Deno.test("RoomAdmin.updateParticipant() changes names and attributes for everyb
     ),
   );
   await world.settle();
-  for (const seen of [info, infoOf(bob, "alice"), infoOf(alice, "alice")]) {
+  for (const seen of [info, bob.infoOf("alice"), alice.infoOf("alice")]) {
     assert.deepEqual([seen.name, seen.metadata], ["Alice", "moderator"]);
     assert.deepEqual(seen.attributes, { keep: "1", role: "host" });
   }
@@ -330,7 +330,7 @@ Deno.test("RoomAdmin.updateParticipant() takes tracks away from everybody at onc
   await world.settle();
   assert.deepEqual([info.permission!.canPublish, info.tracks], [false, []]);
   assert.equal(alice.last("trackUnpublished").trackSid, trackSid);
-  assert.deepEqual(infoOf(bob, "alice").tracks, []);
+  assert.deepEqual(bob.infoOf("alice").tracks, []);
   assert.equal(bob.forwarded().length, 0);
 });
 
@@ -347,13 +347,13 @@ Deno.test("RoomAdmin.updateParticipant() hides a participant from the others, an
     await world.pass(3_000);
   };
   await setHidden(true);
-  assert.equal(infoOf(bob, "recorder").state, State.DISCONNECTED);
+  assert.equal(bob.infoOf("recorder").state, State.DISCONNECTED);
   assert.ok(recorder.participant.active, "its own session goes on");
   const late = await world.joined("late");
   assert.deepEqual(late.last("join").otherParticipants.map(({ identity }) => identity), ["bob"]);
   await setHidden(false);
   for (const client of [bob, late]) {
-    assert.deepEqual([infoOf(client, "recorder").sid, infoOf(client, "recorder").state], [
+    assert.deepEqual([client.infoOf("recorder").sid, client.infoOf("recorder").state], [
       sid,
       State.ACTIVE,
     ]);
@@ -543,11 +543,3 @@ Deno.test("LOCK_TAG keeps newcomers out of a room and nobody else", async () => 
   succeeded(await setLock("false"));
   assert.equal(admit("bob"), "admitted");
 });
-
-/** What `client` was last told of `identity`. */
-function infoOf(client: ScriptedClient, identity: string) {
-  const infos = client.all("update").flatMap(({ participants }) => participants);
-  const info = infos.findLast((one) => one.identity === identity);
-  assert.ok(info, `${client.identity} was told nothing of ${identity}`);
-  return info;
-}
