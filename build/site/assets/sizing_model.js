@@ -14,11 +14,11 @@ export const FIGURES = {
   /** Packets a second of a microphone: row `audio-10-50`, 25,000 for ten heard by 50. */
   audioPackets: 50,
   /** µs a second of somebody who is only there: the row of it. */
-  idleUs: 120,
+  idleUs: 211,
   /** kB of memory of somebody who is only there: its row, where there are 1,000. */
   idleKb: 160,
   /** ms of CPU of a join: its row. */
-  joinMs: 5.3,
+  joinMs: 5.1,
   /** MB of a server with one worker: its row. */
   oneWorkerMb: 107,
   /** MB of each worker more: the table of memory, of two less one. */
