@@ -461,8 +461,9 @@ Deno.test("architecture: what a page names is there, and is the only file of its
   ));
 });
 
-Deno.test("architecture: what docs/architecture.md calls by name is in the sources", () => {
-  const page = Deno.readTextFileSync(new URL("docs/architecture.md", ROOT));
+Deno.test("architecture: what the pages of the architecture call by name is in the sources", () => {
+  const page = ["docs/architecture.md", "docs/architecture_nodes.md"]
+    .map((path) => Deno.readTextFileSync(new URL(path, ROOT))).join("\n");
   const words = new Set(files.flatMap(({ source }) => source.match(/\w+/g) ?? []));
   const called = [...page.matchAll(/`([A-Za-z][a-z]+[A-Z]\w*)`/g)].map(([, name]) => name!);
   assert.ok(called.includes("PeerTransport"));

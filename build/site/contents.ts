@@ -66,6 +66,7 @@ export const CHAPTERS: readonly SiteChapter[] = [
       { source: "docs/performance_work.md", name: "What made it fast" },
       { source: "docs/drops.md", name: "What is counted and not used" },
       { source: "docs/architecture.md", name: "Architecture" },
+      { source: "docs/architecture_nodes.md", name: "Architecture: many nodes" },
       { source: "README.md", name: "The project" },
       { source: "bench/README.md", name: "Benchmarks" },
       { source: "CHANGELOG.md", name: "Changelog" },
