@@ -11,8 +11,9 @@ import { type IceCandidate, parseCandidate } from "../../wire/ice_candidate.ts";
 const MAX_CHARS = 48;
 /** Relayed candidates of a client that are remembered; real clients have a few for each network. */
 const MAX_RELAYED = 32;
-/** A candidate in a description. */
-const RELAYED_LINE = /^a=(candidate:[^\r\n]{1,512} typ relay\b[^\r\n]{0,512})\r?$/gm;
+/** How a candidate begins in a description, and how long one is at most, characters. */
+const CANDIDATE = "a=candidate:";
+const MAX_LINE = 1_024;
 
 /** SDK, its version and protocol, and what it runs on. */
 export interface ClientSummary {
@@ -57,10 +58,13 @@ export class RelayedAddresses {
 
   /** Takes note of the candidates of a description. */
   noteDescription(sdp: string): void {
-    for (const [, text] of sdp.matchAll(RELAYED_LINE)) {
-      const candidate = parseCandidate(text!);
-      if (candidate !== undefined) this.note(candidate);
+    // No pattern, which would try each place in a line for each place before it.
+    for (let at = sdp.indexOf(CANDIDATE); at >= 0; at = sdp.indexOf(CANDIDATE, at + 1)) {
       if (this.#known.size >= MAX_RELAYED) return;
+      if (at > 0 && sdp[at - 1] !== "\n") continue;
+      const [line = ""] = sdp.slice(at, at + MAX_LINE).split("\n", 1);
+      const candidate = line.includes(" typ relay") ? parseCandidate(line) : undefined;
+      if (candidate !== undefined) this.note(candidate);
     }
   }
 

@@ -123,3 +123,18 @@ Deno.test("Room logs who joins with SDK, version and platform, and by which path
     assert.ok(!lines.join("").includes("198.51"), "no address");
   }
 });
+
+Deno.test("RelayedAddresses looks at a line that looks like many relayed candidates as at one", () => {
+  const hard = `a=candidate:${" typ relay".repeat(60)}${"x".repeat(600)}\r\n`.repeat(400);
+  const plain = `a=candidate:1 1 udp 1 x y typ relay ${"y".repeat(1_180)}\r\n`.repeat(400);
+  const time = (sdp: string) => {
+    const runs = Array.from({ length: 7 }, () => {
+      const startedAt = performance.now();
+      for (let i = 0; i < 4; i++) new RelayedAddresses().noteDescription(sdp);
+      return performance.now() - startedAt;
+    });
+    return Math.min(...runs);
+  };
+  const [least, most] = [time(plain), time(hard)];
+  assert.ok(most < 20 * least, `${most} ms, and ${least} ms`);
+});
