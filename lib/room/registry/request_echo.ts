@@ -5,9 +5,12 @@
  * @module
  */
 import type { RequestResponse } from "@livekit/protocol";
+import { protobufBytes } from "../../wire/protobuf_writer.ts";
 
 /** Larger requests are not said back as they are, bytes. */
 const MAX_ECHO_BYTES = 2_048;
+/** Values of a request that is no larger: more are not written to see how many bytes they are. */
+const MAX_ECHO_VALUES = 256;
 /** Longest text that is still said back of those, characters. */
 const MAX_ECHO_TEXT = 256;
 
@@ -16,7 +19,10 @@ type Echo = RequestResponse["request"];
 /** `request`, or a new one with its short single values alone. */
 export function echoOf(request: Echo): Echo {
   const { value } = request;
-  if (value === undefined || value.toBinary().length <= MAX_ECHO_BYTES) return request;
+  if (value === undefined) return request;
+  const isSmall = countValues(value, MAX_ECHO_VALUES) <= MAX_ECHO_VALUES &&
+    protobufBytes(value).length <= MAX_ECHO_BYTES;
+  if (isSmall) return request;
   const type = value.getType();
   const short: Record<string, unknown> = {};
   for (const { kind, repeated, oneof, localName } of type.fields.list()) {
@@ -28,4 +34,15 @@ export function echoOf(request: Echo): Echo {
     if (isShort) short[localName] = field;
   }
   return { case: request.case, value: new type(short) } as Echo;
+}
+
+/** Values within `value`, itself counted; no longer counted once there are more than `most`. */
+function countValues(value: unknown, most: number): number {
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return 1;
+  let count = 1;
+  for (const name in value) {
+    count += countValues((value as Readonly<Record<string, unknown>>)[name], most - count);
+    if (count > most) break;
+  }
+  return count;
 }
