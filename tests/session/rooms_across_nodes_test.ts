@@ -10,6 +10,7 @@ import {
   UpdateParticipantMetadata,
   VideoQuality,
 } from "@livekit/protocol";
+import type { RemoteMember } from "../../lib/room/participant/remote_member.ts";
 import { ClusterWorld } from "../support/virtual/cluster_world.ts";
 import type { ScriptedClient } from "../support/virtual/scripted_client.ts";
 
@@ -58,6 +59,32 @@ Deno.test("a track is had on another node as on its own", async () => {
     `published lobby ann ${sid}`,
     `unpublished lobby ann ${sid}`,
   ]);
+});
+
+Deno.test("what a client changes of itself in a loop is told to other nodes as fast as to clients", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  const ann = await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  await cluster.pass(3_000);
+  const shown = cluster.room("b").byIdentity("ann") as RemoteMember;
+  const { follow } = shown;
+  let told = 0;
+  shown.follow = (facts) => {
+    told++;
+    follow.call(shown, facts);
+  };
+  for (let i = 0; i < 100; i++) {
+    const value = new UpdateParticipantMetadata({ metadata: `${i} ${"m".repeat(60_000)}` });
+    await ann.request({ case: "updateMetadata", value });
+    await cluster.pass(5);
+  }
+  assert.ok(told > 5 && told < 40, `told ${told} times`);
+  await cluster.pass(1_100);
+  assert.match(shown.profile.metadata, /^99 /);
+  ann.participant.updateProfile({ name: "Ann", metadata: "", attributes: {} });
+  ann.participant.close(DisconnectReason.CLIENT_INITIATED, "none");
+  await cluster.pass(2_000);
+  assert.equal(cluster.room("b").byIdentity("ann"), undefined);
 });
 
 Deno.test("what a client changes of itself, and mutes, is seen on other nodes", async () => {

@@ -15,7 +15,7 @@ import {
 } from "@livekit/protocol";
 import type { DropSink } from "../../base/drop_counters.ts";
 import type { NodeId } from "../../base/ids.ts";
-import type { Cancel, Log, Timers } from "../../base/platform.ts";
+import type { Cancel, Clock, Log, Timers } from "../../base/platform.ts";
 import type {
   BridgedData,
   HeardQuality,
@@ -29,6 +29,7 @@ import type {
 } from "../../room/context/node_ports.ts";
 import type { AudioLevelEntry } from "../../engine/messages/media_messages.ts";
 import type { ParticipantFacts } from "../../room/context/participant_facts.ts";
+import { UpdatePace } from "../../room/participant/update_pace.ts";
 import { planText } from "../../room/context/room_plan.ts";
 import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ClusterDrop } from "../drop_reasons.ts";
@@ -66,6 +67,7 @@ const MAX_LOOKS = 30;
 
 /** What mirrors work with. */
 export interface MirrorHost {
+  readonly clock: Pick<Clock, "now">;
   readonly timers: Timers;
   readonly log: Log;
   readonly counters: DropSink<ClusterDrop>;
@@ -98,6 +100,9 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
   readonly #end: SharedRoom;
   /** Whom this node serves, as the others were told. */
   readonly #own = new Map<string, OwnPart>();
+  readonly #pace = new UpdatePace();
+  /** Those whose changes come too fast to be told one by one, by sid. */
+  readonly #gathered = new Map<string, Cancel>();
   readonly #peers = new Map<NodeId, PeerView>();
   readonly #leases = new Map<NodeId, Cancel>();
   /** Nodes that were out of reach, until they have told whom they serve now. */
@@ -143,6 +148,18 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
   // RoomLink
 
   changed(member: ServedMember): void {
+    const { sid, identity } = member;
+    if (this.#gathered.has(sid)) return;
+    const waitMs = this.#own.has(sid) ? this.#pace.waitMs(identity, this.host.clock.now()) : 0;
+    if (waitMs === 0) return this.#changed(member);
+    const cancel = this.host.timers.after(waitMs, () => {
+      this.#gathered.delete(sid);
+      this.#changed(member);
+    });
+    this.#gathered.set(sid, cancel);
+  }
+
+  #changed(member: ServedMember): void {
     // Nobody is told of it yet, here either.
     if (member.state === State.JOINING || member.closed) return;
     const { sid, identity } = member;
@@ -153,9 +170,13 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     if (difference === undefined) return;
     this.#own.set(sid, { identity, number, parts });
     this.#tell({ kind: "member", change: { sid, identity, number, ...difference } });
+    const bytes = difference.parts.values().reduce((sum, { length }) => sum + length, 0);
+    this.#pace.told(identity, bytes, this.#peers.size, this.host.clock.now());
   }
 
   left(member: ParticipantFacts): void {
+    this.#gathered.get(member.sid)?.();
+    this.#gathered.delete(member.sid);
     if (!this.#own.delete(member.sid)) return;
     this.#qualities.left(member.sid);
     const reason = member.closed ? member.info().disconnectReason : DisconnectReason.MIGRATION;
@@ -223,6 +244,8 @@ export class RoomMirror implements RoomLink, RoomPeerStream {
     this.#isClosed = true;
     this.#qualities.close();
     this.#end.close();
+    for (const cancel of this.#gathered.values()) cancel();
+    this.#gathered.clear();
     for (const cancel of this.#leases.values()) cancel();
     for (const node of [...this.#meetings.keys()]) this.#met(node);
     this.#peers.clear();

@@ -33,7 +33,7 @@ const ASSERT_PACE_MS = 5;
 
 /** What rooms are shared by. */
 export interface SharedRoomsOptions {
-  readonly platform: Pick<Platform, "timers" | "log" | "random">;
+  readonly platform: Pick<Platform, "clock" | "timers" | "log" | "random">;
   readonly counters: DropSink<ClusterDrop>;
   readonly links: NodeLinks;
   readonly directory: ClusterDirectory;
@@ -60,12 +60,13 @@ export class SharedRooms implements RemoteMembers {
   #asking = 0;
 
   constructor(readonly options: SharedRoomsOptions) {
-    const { platform: { timers, log }, counters, links, leaseMs } = options;
+    const { platform: { clock, timers, log }, counters, links, leaseMs } = options;
     const roomOf = (name: string) => this.#mirrors.get(name)?.room;
     const { answer, reclaim } = options;
     this.#barriers = new PeerBarriers((node) => links.barrier(node, BARRIER_MS));
     this.calls = new PeerCalls(links, { roomOf, answer, reclaim });
     this.#host = {
+      clock,
       timers,
       log,
       counters,
