@@ -190,6 +190,7 @@ export class LayeredSource implements Source {
     const repairs = this.#options.keepsRepairs === true ? estimate.lossFraction : 0;
     const media = 1 - Math.min(MAX_REPAIRS, repairs);
     const budgetBps = Math.max(0, estimate.bps * media - AUDIO_BPS);
+    this.allocation.isGuess = estimate.limitedBy === "start";
     this.allocation.allocate(budgetBps, estimate.mayRaise, now, probedBps);
     const { baseBps, idealBps, goalBps } = this.allocation;
     const audio = idealBps === 0 ? 0 : AUDIO_BPS;

@@ -99,6 +99,8 @@ export class Allocation {
   nextBps = 0;
   /** What has to be carried for it to be made: more, while one that was too much is not tried. */
   goalBps = 0;
+  /** The budget is a guess so far: what has to be taken back of it has not failed. */
+  isGuess = false;
   /** Somebody gets nothing. One picture more has its whole room: the others would miss it. */
   isOnePaused = false;
   readonly #tracks: AllocatedTrack[] = [];
@@ -246,7 +248,7 @@ export class Allocation {
     }
     if (this.#isExceeded(before, budgetBps, now)) {
       this.#share(PAUSED, budgetBps, 0);
-      return this.#takeBack(before, now);
+      return this.isGuess ? this.#adopt(now) : this.#takeBack(before, now);
     }
     if (this.#isRaiseDue(steadyBps, probedBps, now) && mayRaise) {
       const room = this.#isNextTaken ? ROOM : this.#room;

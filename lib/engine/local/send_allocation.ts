@@ -215,6 +215,7 @@ export class SendAllocation {
     const videoBps = Math.max(0, bps - audioBps - hiddenBps);
     const restBps = unseenBps - hiddenBps;
     const probedBps = Math.max(0, (estimate?.probedBps(now) ?? 0) - audioBps - hiddenBps);
+    this.#allocation.isGuess = estimate?.limitedBy === "start";
     this.#allocation.allocate(videoBps, mayRaise, now, probedBps, restBps);
     for (const [id, sharer] of this.#sharers) this.#allow(id, sharer, now);
     if (estimate === undefined) return;

@@ -102,6 +102,7 @@ export class HopAllocation {
     for (const [track, share] of this.#videos) this.#read(track, share);
     const repairs = Math.min(MAX_REPAIRS, estimate.lossFraction);
     const bps = Math.max(0, estimate.bps * (1 - repairs) - otherBps);
+    this.#allocation.isGuess = estimate.limitedBy === "start";
     this.#allocation.allocate(
       bps,
       estimate.mayRaise,

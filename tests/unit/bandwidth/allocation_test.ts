@@ -373,6 +373,21 @@ Deno.test("Allocation takes back at once what no longer fits, and nothing else",
   assert.equal(allocation.totalBps, 2_040_000);
 });
 
+Deno.test("Allocation gives back soon what a first guess gave and a first burst did not show", () => {
+  const track = camera();
+  const allocation = allocationOf([track]);
+  allocation.isGuess = true;
+  allocation.allocate(3_000_000, true, 0);
+  assert.equal(spatialOf(track), 2);
+  // That burst came late, on a machine that had no time for it; the second one does not.
+  allocation.allocate(700_000, true, 400, 700_000);
+  assert.equal(spatialOf(track), 1);
+  allocation.isGuess = false;
+  const neededBps = ROOM * track.costBps[11]!;
+  allocation.allocate(neededBps, true, 1_000, neededBps);
+  assert.equal(track.level, 11);
+});
+
 Deno.test("Allocation bears a small excess until more is known, and longer while it is tried", () => {
   const track = single(1_000_000);
   const allocation = allocationOf([track]);
