@@ -26,7 +26,7 @@ const HEADROOM_BPS = 10_000;
  * Where so many times the rate is acknowledged while no queue grows, the rate is wrong: what nobody
  * can send less of was sent all the same. So much of it the path carries.
  */
-const WRONG = 1.5;
+const WRONG = 1.25;
 const CARRIED = 0.9;
 /** Between two steps down: a round trip, within bounds, ms. */
 const MIN_GAP_MS = 10;
