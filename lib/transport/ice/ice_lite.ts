@@ -26,7 +26,7 @@ import {
 import type { TransportDrop } from "../drop_reasons.ts";
 import type { IceDirectory, ProvenRequest, StunOrigin } from "./ice_directory.ts";
 import { type Generation, IceGenerations } from "./ice_generations.ts";
-import { DoubtedPath, IcePaths, type PathRecord, WantedPath } from "./ice_paths.ts";
+import { DoubtedPath, IcePaths, type PathRecord, shownAt, WantedPath } from "./ice_paths.ts";
 import { IceSilence, INTERRUPTED_AFTER_MS } from "./ice_silence.ts";
 import { SILENT_MS } from "./moved_clients.ts";
 import type { NetworkPath, PathOwner, PathValidator } from "./network_path.ts";
@@ -114,6 +114,8 @@ export class IceLiteAgent implements PathValidator {
   /** The selected path while it is proven. */
   #media: NetworkPath | undefined;
   #wanted: WantedPath | undefined;
+  /** When the first of those was nominated that came one after the other without a proof. */
+  #claimedAt = -Infinity;
   #doubted: DoubtedPath | undefined;
   readonly #checks: PathChecks;
   readonly #silence: IceSilence;
@@ -218,9 +220,9 @@ export class IceLiteAgent implements PathValidator {
     if (this.#silence.isSilent) this.#heard(now);
   }
 
-  /** When anything of the client's last came by the selected path, monotonic ms. */
+  /** When the client last answered or sent media by the selected path, monotonic ms. */
   get heardAt(): number {
-    return this.#selected?.heardAt ?? -Infinity;
+    return this.#selected === undefined ? -Infinity : shownAt(this.#selected);
   }
 
   /**
@@ -308,6 +310,7 @@ export class IceLiteAgent implements PathValidator {
     if (!hadMedia) return;
     this.#drops.count("ice_consent_lost");
     this.#selectFreshest(now);
+    if (this.#media === undefined) this.#silence.consentLost(now);
   }
 
   /** When `tick` next has something to do, monotonic ms; `Infinity` when closed. */
@@ -364,13 +367,14 @@ export class IceLiteAgent implements PathValidator {
     generation: Generation,
     now: number,
   ): void {
-    record.heardAt = record.askedAt = now;
+    record.askedAt = now;
     record.username = `${remoteUfrag}:${generation.ufrag}`;
     record.priority = message.priority;
     record.generation = Math.max(record.generation, generation.index);
     // What a client says that answers checks is heard where it answered one: anybody can say it
     // again.
     const isHeard = !this.#checks.areAnswered || this.#checks.isProven(record, now);
+    if (isHeard) record.heardAt = now;
     if (isHeard) this.#heard(now);
     // The listener may have closed the agent.
     if (this.#isClosed) return;
@@ -418,8 +422,8 @@ export class IceLiteAgent implements PathValidator {
     if (selected === undefined || record === undefined) return;
     record.heardAt = now;
     // Requests do not count: they can be late, or said again.
-    const shownAt = Math.max(selected.provenAt, selected.mediaAt);
-    if (!isNewest || now - shownAt < SILENT_MS || record.generation < selected.generation) return;
+    const isSilent = now - shownAt(selected) >= SILENT_MS;
+    if (!isNewest || !isSilent || record.generation < selected.generation) return;
     if (this.#isProven(record, now)) {
       if (this.#isClaimedElsewhere(record, now)) return;
       this.#follow(record, now);
@@ -437,25 +441,29 @@ export class IceLiteAgent implements PathValidator {
    */
   #doubtSelected(record: PathRecord, now: number): void {
     const selected = this.#selected;
-    if (selected === undefined || record === selected || this.#doubted !== undefined) return;
+    if (selected === undefined || record === selected) return;
     const isElsewhere = selected.path.protocol === "udp" && this.#checks.areAnswered &&
       this.#isProven(record, now) && record.generation >= selected.generation;
-    if (isElsewhere) this.#doubted = new DoubtedPath(selected, record, now);
+    if (!isElsewhere) return;
+    if (this.#doubted === undefined) this.#doubted = new DoubtedPath(selected, record, now);
+    else if (this.#doubted.join(record)) this.#checks.send(record, now);
   }
 
   #goOnDoubting(doubted: DoubtedPath, now: number): void {
-    const { selected, other } = doubted;
-    if (selected !== this.#selected || doubted.isOver || !this.#isProven(other, now)) {
+    const { selected } = doubted;
+    const others = doubted.others.filter((other) => this.#isProven(other, now));
+    if (selected !== this.#selected || doubted.isOver || others.length === 0) {
       this.#doubted = undefined;
     }
     if (this.#doubted === undefined || now < doubted.dueAt) return;
     const next = doubted.next(now);
     if (next !== "decide") this.#checks.send(selected, now);
-    if (next === "ask both") this.#checks.send(other, now);
+    if (next === "ask all") { for (const other of others) this.#checks.send(other, now); }
     if (next !== "decide") return;
     this.#doubted = undefined;
-    const mayLeave = doubted.isElsewhere && !this.#isClaimedElsewhere(other, now);
-    if (mayLeave) this.#follow(other, now);
+    const { elsewhere } = doubted;
+    const mayLeave = elsewhere !== undefined && !this.#isClaimedElsewhere(elsewhere, now);
+    if (mayLeave) this.#follow(elsewhere, now);
   }
 
   /** Where the client says that it wants to be goes before where it seems to be. */
@@ -467,7 +475,7 @@ export class IceLiteAgent implements PathValidator {
   #isClaimedElsewhere(record: PathRecord, now: number): boolean {
     const wanted = this.#wanted;
     return wanted !== undefined && wanted.record !== record && wanted.record.claims > 0 &&
-      now - wanted.since < PROOF_MS;
+      now - this.#claimedAt < PROOF_MS;
   }
 
   /**
@@ -496,7 +504,9 @@ export class IceLiteAgent implements PathValidator {
     const mayMove = selected === undefined || selected === record ||
       !this.#isProven(selected, now) || this.#isProven(record, now);
     if (mayMove) return this.#follow(record, now);
-    if (this.#wanted?.record !== record) this.#wanted = new WantedPath(record, now);
+    if (this.#wanted?.record === record) return;
+    this.#wanted = new WantedPath(record, now);
+    if (now - this.#claimedAt >= SELECTED_SILENT_MS) this.#claimedAt = now;
   }
 
   #follow(record: PathRecord, now: number): void {
@@ -558,7 +568,7 @@ export class IceLiteAgent implements PathValidator {
     this.#paths.remove(record);
     this.#checks.forget(record);
     if (this.#wanted?.record === record) this.#wanted = undefined;
-    if (this.#doubted?.other === record) this.#doubted = undefined;
+    this.#doubted?.forget(record);
   }
 
   /** Makes `path` ours; the stalest other path goes if there are too many. */
@@ -567,7 +577,9 @@ export class IceLiteAgent implements PathValidator {
     path.validator = this;
     path.owner = this.#owner;
     const kept = [this.#selected, this.#wanted?.record];
-    const stalest = this.#paths.size < MAX_PATHS ? undefined : this.#paths.stalestBut(kept);
+    const stalest = this.#paths.size < MAX_PATHS
+      ? undefined
+      : this.#paths.stalestBut(kept, (record) => this.#isProven(record, now));
     if (stalest !== undefined) {
       this.#drop(stalest);
       this.#drops.count("ice_path_evicted");

@@ -10,7 +10,7 @@ import { type PathProof, unprovenPath } from "./path_checks.ts";
 export interface PathRecord extends PathProof {
   /** The remote address as the answers carry it. */
   readonly address: Uint8Array;
-  /** When a request, an answer, or authenticated media last came. */
+  /** When an answer or authenticated media last came, or a request where the client is known. */
   heardAt: number;
   /** Of the last request on it. */
   priority: number;
@@ -26,6 +26,11 @@ export interface PathRecord extends PathProof {
   claimedAt: number;
   /** When another one was selected in its place, monotonic ms; -Infinity if never. */
   leftAt: number;
+}
+
+/** When the client last showed to be there by what nobody can say again, monotonic ms. */
+export function shownAt({ provenAt, mediaAt }: PathRecord): number {
+  return Math.max(provenAt, mediaAt);
 }
 
 /**
@@ -63,19 +68,35 @@ const ASK_SPACING_MS = 500;
 const DEAD_AFTER_MS = 1_000;
 
 /**
- * The selected path of a client that asks from another one, which is proven: is it still there?
- * Clients keep several paths alive, so that alone says nothing.
+ * The selected path of a client that asks from others, which are proven: is it still there? Clients
+ * keep several paths alive, so that alone says nothing.
  */
 export class DoubtedPath {
+  readonly #others: PathRecord[];
   #asked = 0;
   #dueAt: number;
 
-  constructor(
-    readonly selected: PathRecord,
-    readonly other: PathRecord,
-    readonly since: number,
-  ) {
+  constructor(readonly selected: PathRecord, other: PathRecord, readonly since: number) {
+    this.#others = [other];
     this.#dueAt = since;
+  }
+
+  /** Where it asks from. */
+  get others(): readonly PathRecord[] {
+    return this.#others;
+  }
+
+  /** It asks from `other`, too. @returns Whether that is to be asked by itself. */
+  join(other: PathRecord): boolean {
+    if (this.#others.includes(other)) return false;
+    this.#others.push(other);
+    return this.#asked > 1 && other.provenAt < this.since;
+  }
+
+  /** A path is gone. */
+  forget(record: PathRecord): void {
+    const at = this.#others.indexOf(record);
+    if (at >= 0) this.#others.splice(at, 1);
   }
 
   /** When to go on, monotonic ms. */
@@ -85,21 +106,21 @@ export class DoubtedPath {
 
   /** Whether the selected path has shown to be alive: requests do not, they can be said again. */
   get isOver(): boolean {
-    return Math.max(this.selected.provenAt, this.selected.mediaAt) > this.since;
+    return shownAt(this.selected) > this.since;
   }
 
-  /** Whether the client has shown to be at the other one. */
-  get isElsewhere(): boolean {
-    return this.other.provenAt >= this.since;
+  /** Where the client has shown to be since, if anywhere. */
+  get elsewhere(): PathRecord | undefined {
+    return this.#others.find(({ provenAt }) => provenAt >= this.since);
   }
 
   /** What is due at `now`, once each time: whom to ask, or to make up one's mind. */
-  next(now: number): "ask" | "ask both" | "decide" {
+  next(now: number): "ask" | "ask all" | "decide" {
     if (this.#asked === ASKS) return "decide";
     this.#asked++;
     this.#dueAt = now + (this.#asked < ASKS ? ASK_SPACING_MS : DEAD_AFTER_MS);
-    // Most are alive, and have said so before the other one is asked for nothing.
-    return this.#asked > 1 && !this.isElsewhere ? "ask both" : "ask";
+    // Most are alive, and have said so before others are asked for nothing.
+    return this.#asked > 1 && this.elsewhere === undefined ? "ask all" : "ask";
   }
 }
 
@@ -149,12 +170,17 @@ export class IcePaths {
     record.path.validator = undefined;
   }
 
-  /** The one not heard for longest, apart from `kept`. */
-  stalestBut(kept: readonly (PathRecord | undefined)[]): PathRecord | undefined {
+  /** The one not heard for longest, apart from `kept`; of those not proven, if there are any. */
+  stalestBut(
+    kept: readonly (PathRecord | undefined)[],
+    isProven: (record: PathRecord) => boolean,
+  ): PathRecord | undefined {
     let stalest: PathRecord | undefined;
     for (const record of this.#records) {
       if (kept.includes(record)) continue;
-      if (stalest === undefined || record.heardAt < stalest.heardAt) stalest = record;
+      const isBetter = stalest === undefined || isProven(stalest) && !isProven(record) ||
+        isProven(stalest) === isProven(record) && record.heardAt < stalest.heardAt;
+      if (isBetter) stalest = record;
     }
     return stalest;
   }

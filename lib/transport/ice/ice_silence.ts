@@ -53,6 +53,11 @@ export class IceSilence {
     return wasSilent;
   }
 
+  /** Its consent is over: what was heard meanwhile were requests alone, which may be copies. */
+  consentLost(now: number): void {
+    this.#since = Math.min(this.#since, now - INTERRUPTED_AFTER_MS);
+  }
+
   /** The client has been given new credentials, and gets its full time to be heard. */
   restarted(now: number): void {
     this.#since = now;

@@ -18,8 +18,11 @@ import { SourceAllowance } from "../datagrams/source_allowance.ts";
 
 /** Who sends several times a second is silent after this long, ms. */
 export const SILENT_MS = 100;
-/** Who has been silent for longer has gone, or comes back by a check of its own, ms. */
-const GONE_MS = 15_000;
+/**
+ * Who has been silent for longer has gone, or comes back by a check of its own, ms: who is there
+ * and sends nothing has answered within this (`path_checks.ts`).
+ */
+const GONE_MS = 20_000;
 /** Packets of one network that are looked at; of an office all may have moved. */
 const OF_NETWORK = { atOnce: 64, perSecond: 64, places: 256 };
 /**

@@ -1,9 +1,10 @@
 /**
  * Whether the client is where a path leads, found out by asking: a request of the client's says who
  * it is, but a copy of it can be sent with any source address, and media would follow to whoever
- * lives there. So a path is *proven* by an answer to a check of our own, which nobody can give who
- * does not receive at that address; by a DTLS handshake that went over it alone; or by being a TCP
- * connection.
+ * lives there. So a path is *proven* by an answer to a check of our own, which nobody can give but
+ * the client, where it receives; by a DTLS handshake that went over it alone; or by being a TCP
+ * connection of a client that has answered nothing yet. Copies can come over a connection, too; at
+ * the other end of one that is proven nobody else comes to be.
  *
  * Lite agents need not send checks (RFC 8445 §2.5); every full agent answers them. As soon as a
  * client has answered one, proofs age: it has to go on answering (consent, RFC 7675 §5.1), or
@@ -146,8 +147,8 @@ export class PathChecks {
 
   /** When that ends unless it answers again, monotonic ms; -Infinity if it never began. */
   endsAt({ path, provenAt, mediaAt }: PathProof): number {
-    if (path.protocol === "tcp") return Infinity;
     if (provenAt === -Infinity) return -Infinity;
+    if (path.protocol === "tcp") return Infinity;
     return Math.max(provenAt, mediaAt, this.#answersSince) + CONSENT_MS;
   }
 
@@ -172,9 +173,11 @@ export class PathChecks {
    * @param renew Whether it is in use.
    */
   requested(proof: PathProof, now: number, renew: boolean): void {
-    if (proof.path.protocol === "tcp") return;
+    const isStream = proof.path.protocol === "tcp";
+    if (isStream && !this.areAnswered) proof.provenAt = now;
     const isProven = this.isProven(proof, now);
     if (isProven && this.areAnswered) {
+      if (isStream) return;
       const renewAfterMs = this.#rests(proof) ? REST_AFTER_MS : RENEW_AFTER_MS;
       if (!renew || now - proof.provenAt < renewAfterMs) return;
     }

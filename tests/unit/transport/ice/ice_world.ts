@@ -13,9 +13,13 @@ import {
   MAX_SEND_BYTES,
   type RemoteAddress,
 } from "../../../../lib/transport/datagrams/datagrams.ts";
-import { IceDirectory } from "../../../../lib/transport/ice/ice_directory.ts";
+import { IceDirectory, type StunOrigin } from "../../../../lib/transport/ice/ice_directory.ts";
 import { IceLiteAgent } from "../../../../lib/transport/ice/ice_lite.ts";
-import type { NetworkPath } from "../../../../lib/transport/ice/network_path.ts";
+import type {
+  NetworkPath,
+  PathOwner,
+  PathValidator,
+} from "../../../../lib/transport/ice/network_path.ts";
 import { UdpMux } from "../../../../lib/transport/ice/udp_mux.ts";
 import { VirtualPlatform } from "../../../support/virtual/virtual_platform.ts";
 
@@ -52,6 +56,38 @@ export class MemoryDatagrams implements Datagrams {
     this.onDatagram(bytes.slice(), bytes.length, { ...remote });
     this.onBatchEnd();
   }
+}
+
+/** A connection whose network is an array; a path as soon as an agent has it. */
+export class MemoryStreamPath implements NetworkPath, StunOrigin {
+  readonly protocol = "tcp";
+  readonly sent: Uint8Array[] = [];
+  owner: PathOwner | undefined;
+  validator: PathValidator | undefined;
+  readonly #slot = new Uint8Array(MAX_SEND_BYTES);
+
+  constructor(readonly remote: RemoteAddress) {}
+
+  get path(): NetworkPath | undefined {
+    return this.validator === undefined ? undefined : this;
+  }
+  openPath(): NetworkPath {
+    return this;
+  }
+  reply(bytes: Uint8Array, length: number): void {
+    this.send(bytes, length);
+  }
+  send(bytes: Uint8Array, length: number): boolean {
+    this.sent.push(bytes.slice(0, length));
+    return true;
+  }
+  reserve(): Uint8Array {
+    return this.#slot;
+  }
+  commit(length: number): void {
+    this.send(this.#slot, length);
+  }
+  close(): void {}
 }
 
 export function udp(hostname: string, port: number): RemoteAddress {

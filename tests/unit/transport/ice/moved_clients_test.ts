@@ -35,7 +35,7 @@ Deno.test("MovedClients tries who has just fallen silent, those of the same host
     new Client(1, "203.0.113.5", 9_000),
     new Client(2, FROM.hostname, 9_000),
     new Client(3, FROM.hostname, 9_950),
-    new Client(4, FROM.hostname, -6_000),
+    new Client(4, FROM.hostname, -11_000),
     new Client(5, undefined, 9_000),
   ];
   for (const client of [other, same, talking, gone, unable]) moved.add(client!);
