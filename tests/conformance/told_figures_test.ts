@@ -165,7 +165,7 @@ function up(id: string, ...layers: readonly Partial<Layer>[]): EngineStats["upTr
     layers: layers.map((layer, spatial) => ({
       spatial: spatial as 0 | 1 | 2,
       ssrc: spatial + 1,
-      ...{ packets: 0, bytes: 0, lost: 0, nacksSent: 0, plisSent: 0 },
+      ...{ packets: 0, bytes: 0, lost: 0, repaired: 0, nacksSent: 0, plisSent: 0 },
       ...layer,
     })),
   };

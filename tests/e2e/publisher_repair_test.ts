@@ -1,6 +1,8 @@
 /**
  * A publisher far away whose path loses packets: Chromium with its field trials for flexfec-03 sends
- * repair packets, and of those the server makes what was lost instead of asking for it.
+ * repair packets, and of those the server makes what was lost. How much of that it asks for as well
+ * is Chromium's choice and the machine's: repair packets of several frames come with the last one,
+ * and those of a busy browser late. `fec_reception_test.ts` says when it is not asked for.
  *
  * @module
  */
@@ -9,13 +11,18 @@ import { DEFAULT_ENABLED_MIMES } from "../../lib/negotiation/codec_catalog.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import { LossyProxy } from "../support/process/lossy_proxy.ts";
-import type { BrowserClient } from "../support/sdk/browser_client.ts";
+import { PrometheusText } from "../support/process/prometheus_text.ts";
+import { freeTcpPort } from "../support/process/roomwire_process.ts";
 import { CallFixture } from "../support/sdk/call_fixture.ts";
 import { watchInbound } from "../support/sdk/stream_totals.ts";
 
 const enabled = [...DEFAULT_ENABLED_MIMES, "video/flexfec-03"];
+const metricsPort = await freeTcpPort("127.0.0.1");
 const fixture = CallFixture.forThisFile({
-  config: { room: { enabled_codecs: enabled.map((mime) => ({ mime })) } },
+  config: {
+    room: { enabled_codecs: enabled.map((mime) => ({ mime })) },
+    prometheus: { port: metricsPort },
+  },
   chromiumFlags: [
     "--force-fieldtrials=WebRTC-FlexFEC-03/Enabled/WebRTC-FlexFEC-03-Advertised/Enabled/",
   ],
@@ -24,8 +31,10 @@ const SEED = 5;
 const LOSS = 0.05;
 const ONE_WAY_MS = 120;
 const LOOK_MS = 8_000;
-/** Of what is missing, at most; about 60 % in quiet runs. */
-const MOST_ASKED = 0.9;
+/** Of what is missing; about 60 %, on a busy machine, too. */
+const LEAST_REPAIRED = 0.25;
+/** Figures may be as old as this, ms. */
+const STALE_MS = 1_100;
 /** Of 15, on a machine that is busy with encoding. */
 const LEAST_FPS = 4;
 
@@ -61,13 +70,15 @@ function payloadType(sdp: string, codec: string): number {
   return Number(found[1]);
 }
 
-/** Packets that the server asked the publisher for. */
-async function askedFor(client: BrowserClient, sid: string): Promise<number> {
-  const streams = await client.outbound(sid);
-  return streams.reduce(
-    (sum, { retransmittedPacketsSent = 0 }) => sum + retransmittedPacketsSent,
-    0,
-  );
+/** What the server has counted, a look apart: packets that it made, and that it asked for. */
+async function counts(): Promise<{ readonly made: number; readonly asked: number }> {
+  await new Promise((resolve) => setTimeout(resolve, STALE_MS));
+  const response = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+  const text = new PrometheusText(await response.text());
+  return {
+    made: text.value("roomwire_packets_repaired_total")!,
+    asked: text.value("livekit_nack_total", { direction: "incoming" })!,
+  };
 }
 
 endToEndTest("what a publisher with flexfec-03 loses is made of its repair packets", [
@@ -88,16 +99,16 @@ endToEndTest("what a publisher with flexfec-03 loses is made of its repair packe
     const types = [payloadType(theirs, "flexfec-03"), payloadType(theirs, "VP8")] as const;
     const begun = new PacketCount(proxy, ...types);
     await eventually("repair packets", () => Promise.resolve(begun.repair > 0));
+    const before = await counts();
     const counted = new PacketCount(proxy, ...types);
-    const before = await askedFor(ann, sid);
     const { grown } = await watchInbound(bob, sid, LOOK_MS);
+    const after = await counts();
     const { media, repair, missing } = counted;
-    const asked = await askedFor(ann, sid) - before;
+    const [made, asked] = [after.made - before.made, after.asked - before.asked];
     const [frames, freezes] = [grown("framesDecoded"), grown("freezeCount")];
-    const seen = JSON.stringify({ media, repair, missing, asked, frames, freezes });
+    const seen = JSON.stringify({ media, repair, missing, made, asked, frames, freezes });
     assert.ok(repair > media * 0.05, seen);
-    // Without repair each is asked for at least once.
-    assert.ok(asked < missing * MOST_ASKED, seen);
+    assert.ok(made > missing * LEAST_REPAIRED, seen);
     assert.ok(frames > LEAST_FPS * LOOK_MS / 1_000, seen);
     assert.deepEqual([await ann.errors(), await bob.errors()], [[], []]);
   }));

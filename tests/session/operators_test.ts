@@ -17,6 +17,7 @@ function camera(client: ScriptedClient, seconds: number, kbps: readonly number[]
     packets: 90 * seconds,
     bytes: rate * 125 * seconds,
     lost: 10 * seconds,
+    repaired: 0,
     nacksSent: 0,
     plisSent: 0,
   }));

@@ -435,6 +435,7 @@ roomTest("MediaEngine tells statistics of tracks, layers and drops", async (room
     packets: 10,
     bytes: 10 * bytes,
     lost: 0,
+    repaired: 0,
     nacksSent: 0,
     plisSent: 0,
   }]);

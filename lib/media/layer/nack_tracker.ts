@@ -19,7 +19,9 @@ export const MIN_INTERVAL_MS = 20;
 const MAX_INTERVAL_MS = 400;
 /**
  * The same where repair packets come (flexfec-03), ms: that of a loss follows its frame, which
- * senders spread over time. They are expected for so long after the last one, ms.
+ * senders spread over time. Where they protect several frames, it follows the last of those, too
+ * late to wait for: of what cannot be made, pictures would come later by as much. They are expected
+ * for so long after the last one, ms.
  */
 const REPAIR_WAIT_MS = 60;
 const REPAIR_EXPECTED_MS = 1_000;

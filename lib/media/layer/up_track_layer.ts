@@ -53,6 +53,8 @@ export interface UpTrackLayerStats {
   readonly packets: number;
   readonly bytes: number;
   readonly lost: number;
+  /** Packets that were made of repair packets. */
+  readonly repaired: number;
   readonly nacksSent: number;
   readonly plisSent: number;
 }
@@ -81,6 +83,8 @@ export class UpTrackLayer {
   /** Whether the publisher sends it; see {@linkcode UpTrack}. */
   live = true;
   nacksSent = 0;
+  /** Packets that were made of repair packets. */
+  repaired = 0;
   /** Reports say what is lost behind this server, if that is more: encoders protect by it. */
   tellsFarLoss = false;
   /** The most that a subscriber reported since our last report, as in the packet (0–255). */
@@ -316,6 +320,7 @@ export class UpTrackLayer {
       packets: this.statistics.packets,
       bytes: this.statistics.bytes,
       lost: this.statistics.lost,
+      repaired: this.repaired,
       nacksSent: this.nacksSent,
       plisSent: this.keyFrames.sent,
     };

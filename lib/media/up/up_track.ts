@@ -259,6 +259,7 @@ export class UpTrack implements LayerSource, FanOut, AudienceHost {
       layer.cache.stage(seq as ExtSeq, bytes, length);
       layer.cache.staged(seq as ExtSeq)[0]! &= 0xdf;
       if (made.paddingLength > 0) layer.noteChanged(seq as ExtSeq);
+      layer.repaired++;
       this.#accept(layer, seq as ExtSeq, made, now, false);
     }
   }

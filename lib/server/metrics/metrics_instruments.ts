@@ -140,6 +140,7 @@ function packetMetrics(counter: MakeCounter, histogram: MakeHistogram) {
     packets: counter("livekit_packet_total", "RTP packets.", perPacket),
     bytes: counter("livekit_packet_bytes", "RTP bytes without SRTP overhead.", perPacket),
     nacks: counter("livekit_nack_total", "Packets asked for again.", perFeedback),
+    repaired: counter("roomwire_packets_repaired_total", "Packets made of repair packets.", []),
     plis: counter("livekit_pli_total", "Key frames asked for.", perFeedback),
     firs: counter("livekit_fir_total", "Key frames demanded (RFC 5104).", perFeedback),
     lost: counter("livekit_packet_loss_total", "Lost RTP packets.", STREAM),

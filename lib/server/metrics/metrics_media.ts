@@ -104,17 +104,18 @@ export class MediaMetrics implements MediaTelemetry {
   }
 
   #addIncoming(stats: EngineStats, after: Map<string, Figures>): void {
-    const { packets, bytes, nacks, plis, firs } = this.instruments;
+    const { packets, bytes, repaired, nacks, plis, firs } = this.instruments;
     const sum = new Sums();
     for (const { upTrack, layers } of stats.upTracks) {
-      for (const { ssrc, packets, bytes, nacksSent, plisSent } of layers) {
+      for (const { ssrc, packets, bytes, repaired, nacksSent, plisSent } of layers) {
         const key = `${upTrack} ${ssrc}`;
-        sum.add(this.#since(key, { packets, bytes, nacksSent, plisSent }, after));
+        sum.add(this.#since(key, { packets, bytes, repaired, nacksSent, plisSent }, after));
       }
     }
     const incoming = { direction: "incoming", country: COUNTRY };
     packets.inc({ ...incoming, transmission: "initial" }, sum.of("packets"));
     bytes.inc({ ...incoming, transmission: "initial" }, sum.of("bytes"));
+    repaired.inc(sum.of("repaired"));
     nacks.inc(incoming, sum.of("nacksSent"));
     plis.inc(incoming, sum.of("plisSent"));
     // We ask publishers by PLI alone.

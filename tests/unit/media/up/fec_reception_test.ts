@@ -97,6 +97,7 @@ Deno.test("UpTrack makes a lost packet of a repair packet, forwards it, and neve
   assert.deepEqual(payload(sink.views[3]!).slice(6), payload(viewOf(packets[2]!)).slice(6));
   for (let now = 520; now < 1_000; now += 10) up.tick(now);
   assert.deepEqual(nacked, []);
+  assert.equal(up.stats()[0]!.repaired, 1);
 });
 
 Deno.test("UpTrack makes the last packet of a group, though nothing after it has come", () => {

@@ -34,7 +34,7 @@ function figures(packets: number, drops: Record<string, number> = {}): EngineSta
   const layer = { spatial: 0, ssrc: 1, bytes: packets * 100, nacksSent: 2, plisSent: 1 } as const;
   return {
     connections: 1,
-    upTracks: [{ upTrack: UP, layers: [{ ...layer, packets, lost: 0 }] }],
+    upTracks: [{ upTrack: UP, layers: [{ ...layer, packets, lost: 0, repaired: 7 }] }],
     downTracks: [{
       downTrack: DOWN,
       upTrack: UP,
@@ -99,6 +99,7 @@ Deno.test("Metrics counts on when tracks end and new ones begin", async () => {
   assert.equal(text.value("livekit_packet_bytes", incoming), 2_900);
   assert.equal(text.value("livekit_packet_total", { ...outgoing, transmission: "initial" }), 58);
   assert.equal(text.value("livekit_packet_total", resent), 6);
+  assert.equal(text.value("roomwire_packets_repaired_total"), 14);
   assert.equal(text.value("livekit_nack_total", incoming), 4);
   assert.equal(text.value("livekit_nack_total", outgoing), 8);
   assert.equal(text.value("livekit_pli_total", incoming), 2);
