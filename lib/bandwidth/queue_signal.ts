@@ -116,9 +116,9 @@ export class QueueSignal {
     return this.#standing.needsBurst;
   }
 
-  /** A burst came at so many bits/s; whether that decided that it is {@linkcode isOthers}. */
-  burst(bps: number): boolean {
-    return this.#standing.burst(bps);
+  /** A burst came at so many bits/s: that may decide that it is {@linkcode isOthers}. */
+  burst(bps: number): void {
+    this.#standing.burst(bps);
   }
 
   /** Packets left. */
@@ -187,7 +187,7 @@ export class QueueSignal {
       rate.bps < rate.beforeBps * DEEP_FALL;
     this.#standing.update(this.queueMs, bps, isDeepFall, now);
     this.#isNarrow = bps < LEAST_BURST_BPS;
-    if (this.#standing.isOthers) return averageLoss < PUSH_LOSS ? QUEUE.steady : QUEUE.drains;
+    if (this.#standing.isOthers) return averageLoss < PUSH_LOSS ? QUEUE.others : QUEUE.drains;
     const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS &&
       !acked.isOfSamples;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;

@@ -121,6 +121,8 @@ export class RateControl {
       this.#isHeld = true;
     } else if (queue === QUEUE.drains) this.#isHeld = true;
     else {
+      // Where it grew was somebody else's doing.
+      if (queue === QUEUE.others) this.#point.clear();
       if (this.#isHeld) this.#changedAt = now;
       else this.#raise(ackedBps, rttMs, isLimited, now);
       this.#isHeld = false;
@@ -132,11 +134,6 @@ export class RateControl {
     if (bps > this.#point.upperBps) this.#point.clear();
     this.bps = this.#clamp(bps);
     this.#changedAt = now;
-  }
-
-  /** Where the queue grew was somebody else's doing. */
-  forgetLimit(): void {
-    this.#point.clear();
   }
 
   /** Another path. */

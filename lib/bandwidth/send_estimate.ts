@@ -217,9 +217,7 @@ export class SendEstimate {
     const { isLimited } = this.#appLimit;
     const acked = this.#acked.bps;
     const before = this.#rate.loweredAt;
-    const wasOthers = this.#queue.isOthers;
     const state = this.#queue.trend(this.#bps, this.#acked, this.#rate, this.#loss, now);
-    if (this.#queue.isOthers && !wasOthers) this.#rate.forgetLimit();
     const isBelow = isLimited || this.#appLimit.staysBelow(now, this.#demand.begunBps);
     this.#rate.update(state, acked, this.#acked.recentBps, this.rttMs, isBelow, now);
     if (this.#rate.loweredAt !== before) {
@@ -454,7 +452,7 @@ export class SendEstimate {
   #believe(shownBps: number, now: number): void {
     const [rate, isFirst] = [this.#rate, this.#limitedBy === "start"];
     const { lostShare, packets, isSaturated: isFull } = this.#result;
-    if (this.#queue.burst(shownBps)) rate.forgetLimit();
+    this.#queue.burst(shownBps);
     const isSure = isFirst || this.#queue.isOthers || this.#demand.baseBps > rate.bps;
     const bps = this.#carried.probed(shownBps, isSure ? Infinity : rate.bps, this.rttMs, now);
     if (bps < shownBps && this.#appLimit.staysBelow(now)) this.#plan.confirm(now);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { RateControl } from "../../../lib/bandwidth/rate_control.ts";
-import { QUEUE } from "../../../lib/bandwidth/trendline.ts";
+import { QUEUE, type QueueTrend } from "../../../lib/bandwidth/trendline.ts";
 
 const RTT_MS = 50;
 
@@ -31,4 +31,22 @@ Deno.test("RateControl believes nothing of what exceeds it while the queue grows
   const growing = steadyRate();
   growing.update(QUEUE.grows, 1_400_000, 1_400_000, RTT_MS, false, 100);
   assert.ok(growing.bps <= 1_000_000, `${growing.bps}`);
+});
+
+const PATH_BPS = 1_000_000;
+
+/** The rate 5 s after the queue grew, having done something else since; what fits is acknowledged. */
+function rateAfterGrowth(queue: QueueTrend): number {
+  const rate = new RateControl(1.2 * PATH_BPS, 50_000, 100_000_000);
+  rate.update(QUEUE.grows, PATH_BPS, PATH_BPS, RTT_MS, false, 0);
+  for (let now = 50; now <= 5_000; now += 50) {
+    const acked = Math.min(rate.bps, PATH_BPS);
+    rate.update(queue, acked, acked, RTT_MS, false, now);
+  }
+  return rate.bps;
+}
+
+Deno.test("RateControl forgets where the queue grew once it is somebody else's", () => {
+  const [near, free] = [rateAfterGrowth(QUEUE.steady), rateAfterGrowth(QUEUE.others)];
+  assert.ok(near < 1.18 * PATH_BPS && free > 1.22 * PATH_BPS, `${near}, ${free}`);
 });
