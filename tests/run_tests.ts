@@ -88,6 +88,7 @@ const IN_PAIRS = ["no_retransmission", "remb", "udp_outage", "data_readers"];
  */
 const ALONE = [
   "audio_copies",
+  "audio_duplicates",
   "data_flood",
   "impaired_clients",
   "narrow_path",

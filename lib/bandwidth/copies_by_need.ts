@@ -2,6 +2,9 @@
  * Whether a subscriber's audio is sent with copies of earlier frames, and with how many: they
  * protect it against loss, and take two or three times what the frames themselves do.
  *
+ * Copies are inside later packets, or packets that are sent again. Those hide losses from reports:
+ * what is told then was lost with all its copies, so it takes longer to find that nothing is lost.
+ *
  * Contract: they are sent until a path has shown for a while that it loses nothing, and again from
  * the first loss on that is told. They stay longer each time that they were left out too soon. A
  * path of which nothing is told keeps them. More than publishers send are needed where much is
@@ -31,6 +34,8 @@ const LITTLE_LOSS = 0.01;
 /** So many packets are more than chance, and so many are looked at: older ones count by half. */
 const LEAST_LOST = 3;
 const COUNTED_PACKETS = 500;
+/** Where copies hide what is lost it has to be whole for so many times as long. */
+const HIDDEN_TIMES = 3;
 
 /** Of one path. */
 export class CopiesByNeed {
@@ -40,6 +45,9 @@ export class CopiesByNeed {
   #isMuchOfAll = false;
   #expected = 0;
   #lost = 0;
+  /** Of what was sent again. */
+  #hiddenExpected = 0;
+  #hiddenLost = 0;
   #holdMs = START_MS;
   /** The last loss, or when the path was first heard of; `Infinity` before that. */
   #since = Infinity;
@@ -47,13 +55,34 @@ export class CopiesByNeed {
   /** Packets that came since the last loss. */
   #came = 0;
 
-  /** A report says that all sound came since the one before, so many packets. */
-  whole(packets: number, now: number): void {
+  /**
+   * A report says that all sound came since the one before, so many packets.
+   *
+   * @param isHidden They were sent again.
+   */
+  whole(packets: number, now: number, isHidden = false): void {
     if (this.#since === Infinity) this.#since = now;
     this.#came += packets;
-    if (!this.isNeeded || now - this.#since < this.#holdMs || this.#came < LEAST_WHOLE) return;
+    if (!this.isNeeded) return;
+    const mayEase = isHidden && this.#isMuchOfAudio;
+    const holdMs = mayEase ? HOLD_MS : this.#holdMs;
+    const longMs = isHidden ? Math.min(MOST_HOLD_MS, HIDDEN_TIMES * holdMs) : holdMs;
+    if (now - this.#since < longMs || this.#came < LEAST_WHOLE) return;
+    if (mayEase) return this.#ease(now);
     this.isNeeded = false;
     this.#leftOutAt = now;
+  }
+
+  /** Of what comes with two copies little is known: with one it shows whether they are needed. */
+  #ease(now: number): void {
+    this.#isMuchOfAudio = false;
+    this.#expected =
+      this.#lost =
+      this.#hiddenExpected =
+      this.#hiddenLost =
+      this.#came =
+        0;
+    this.#since = now;
   }
 
   /** Some sound did not come. */
@@ -66,8 +95,13 @@ export class CopiesByNeed {
     this.isNeeded = true;
   }
 
-  /** A report says how many packets should have come, and how many did not. */
-  counted(expected: number, lost: number): void {
+  /**
+   * A report says how many packets should have come, and how many did not.
+   *
+   * @param isHidden They were sent again.
+   */
+  counted(expected: number, lost: number, isHidden = false): void {
+    if (isHidden) return this.#countHidden(expected, lost);
     while (this.#expected > COUNTED_PACKETS) {
       this.#expected /= 2;
       this.#lost /= 2;
@@ -79,12 +113,28 @@ export class CopiesByNeed {
     else if (!(share >= LITTLE_LOSS)) this.#isMuchOfAudio = false;
   }
 
+  /** What is lost with its copies is little of what is lost. */
+  #countHidden(expected: number, lost: number): void {
+    while (this.#hiddenExpected > COUNTED_PACKETS) {
+      this.#hiddenExpected /= 2;
+      this.#hiddenLost /= 2;
+    }
+    this.#hiddenExpected += expected;
+    this.#hiddenLost += Math.min(lost, expected);
+    if (this.#hiddenLost >= LEAST_LOST) this.#isMuchOfAudio = true;
+  }
+
   /** Of all packets, most of them video, so much was lost lately, 0–1: audio loses as much. */
   lostOfAll(share: number, now: number): void {
     if (share < LITTLE_LOSS) this.#isMuchOfAll = false;
     if (share < MUCH_LOSS) return;
     this.#isMuchOfAll = true;
     this.lost(now);
+  }
+
+  /** They are needed, and the path is known to lose some. */
+  get isLossy(): boolean {
+    return this.isNeeded && this.#holdMs >= HOLD_MS;
   }
 
   /** Much is lost: one copy is not enough. */
@@ -100,7 +150,12 @@ export class CopiesByNeed {
   /** Packets take another path from now on, of which nothing is known. */
   pathChanged(): void {
     this.#isMuchOfAudio = this.#isMuchOfAll = false;
-    this.#expected = this.#lost = this.#came = 0;
+    this.#expected =
+      this.#lost =
+      this.#hiddenExpected =
+      this.#hiddenLost =
+      this.#came =
+        0;
     this.isNeeded = true;
     this.#holdMs = START_MS;
     this.#since = Infinity;

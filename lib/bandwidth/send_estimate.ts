@@ -191,10 +191,9 @@ export class SendEstimate {
     if (!this.#silence.isHeard) this.#coarse.sent(bytes, now);
   }
 
-  /** A packet left once more under its number: when it arrives tells nothing any more. */
+  /** A packet left once more under its number: when, and if it arrives says nothing of the path. */
   sentAgain(sequence16: number): void {
-    const slot = this.packets.find(sequence16);
-    if (slot >= 0) this.packets.setFate(slot, FATE.none);
+    this.packets.leftAgain(sequence16);
   }
 
   /** All that was sent until now has left the process, perhaps a little later than it was told. */
@@ -398,7 +397,7 @@ export class SendEstimate {
       else if (packets.fate(slot) !== FATE.received) {
         this.#arrived(slot, (report.baseSequence + i) & 0xffff, arrivedAt, now);
         const sentAt = packets.sentAt(slot);
-        if (sentAt >= newestAt) {
+        if (sentAt >= newestAt && !packets.isAgain(slot)) {
           newestAt = sentAt;
           newestArrivedAt = arrivedAt;
         }
@@ -409,7 +408,7 @@ export class SendEstimate {
 
   #lost(slot: number): void {
     const { packets } = this;
-    if (packets.fate(slot) !== FATE.inFlight) return;
+    if (packets.fate(slot) !== FATE.inFlight || packets.isAgain(slot)) return;
     packets.setFate(slot, FATE.lost);
     this.#acked.lost();
     this.#loss.add(packets.bytes(slot), true, packets.sentAt(slot));
@@ -421,11 +420,12 @@ export class SendEstimate {
     const packets = this.packets;
     const sentAt = packets.sentAt(slot);
     const bytes = packets.bytes(slot);
-    if (packets.fate(slot) === FATE.lost) this.#loss.correct(bytes);
-    else this.#loss.add(bytes, false, sentAt);
+    const isAgain = packets.isAgain(slot);
+    if (packets.fate(slot) === FATE.lost && !isAgain) this.#loss.correct(bytes);
+    else if (!isAgain) this.#loss.add(bytes, false, sentAt);
     packets.setFate(slot, FATE.received);
     const isSample = this.#sampling.isSample(sentAt);
-    this.#queue.arrived(bytes, sentAt, arrivedAt, now, isSample);
+    if (!isAgain) this.#queue.arrived(bytes, sentAt, arrivedAt, now, isSample);
     const { isLimited } = this.#appLimit;
     if (isSample) {
       const elapsedMs = this.#sampling.arrived(sequence16, arrivedAt);

@@ -16,6 +16,8 @@ export type SentKind = (typeof SENT)[keyof typeof SENT];
 /** What is known of a packet. */
 export const FATE = { none: 0, inFlight: 1, lost: 2, received: 3 } as const;
 
+/** In the mark of a packet that left more than once under its number: nobody tells which came. */
+const AGAIN = 1 << 4;
 /** Packets are remembered for so long, ms: feedback later than this says nothing about now. */
 const HISTORY_MS = 2_500;
 /** What leaves so much later than it was noted is noted anew, ms. */
@@ -31,7 +33,7 @@ export class SentPackets {
   audioLost = 0;
   #sentAt: Float64Array = new Float64Array(FIRST_CAPACITY);
   #bytes: Uint16Array = new Uint16Array(FIRST_CAPACITY);
-  /** Kind in the two low bits, fate above. */
+  /** Kind in the two low bits, fate above, then whether it left again. */
   #marks: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   #clusters: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   #mask = FIRST_CAPACITY - 1;
@@ -78,7 +80,7 @@ export class SentPackets {
     const back = (this.#newest - sequence16) & 0xffff;
     if (back > this.#mask || back > this.#newest) return -1;
     const slot = (this.#newest - back) & this.#mask;
-    return this.#marks[slot]! >> 2 === FATE.none ? -1 : slot;
+    return this.fate(slot) === FATE.none ? -1 : slot;
   }
 
   /** Bytes of memory. */
@@ -104,7 +106,18 @@ export class SentPackets {
 
   /** One of {@linkcode FATE}. */
   fate(slot: number): number {
-    return this.#marks[slot]! >> 2;
+    return this.#marks[slot]! >> 2 & 3;
+  }
+
+  /** A packet left once more, as far as it is not known to have come by then. */
+  leftAgain(sequence16: number): void {
+    const slot = this.find(sequence16);
+    if (slot >= 0 && this.fate(slot) !== FATE.received) this.#marks[slot]! |= AGAIN;
+  }
+
+  /** Whether it left once more: what is told of its arrival may be told of another's. */
+  isAgain(slot: number): boolean {
+    return (this.#marks[slot]! & AGAIN) !== 0;
   }
 
   setFate(slot: number, fate: number): void {
@@ -112,7 +125,7 @@ export class SentPackets {
       if (fate === FATE.lost) this.audioLost++;
       else if (this.fate(slot) === FATE.lost) this.audioLost--;
     }
-    this.#marks[slot] = (fate << 2) | (this.#marks[slot]! & 3);
+    this.#marks[slot] = (fate << 2) | (this.#marks[slot]! & (AGAIN | 3));
   }
 
   /** Forgets all: what was sent on another path says nothing about this one. */
@@ -141,7 +154,7 @@ export class SentPackets {
   }
 
   #isYoung(slot: number, now: number): boolean {
-    return this.#marks[slot]! >> 2 !== FATE.none && now - this.#sentAt[slot]! < HISTORY_MS;
+    return this.fate(slot) !== FATE.none && now - this.#sentAt[slot]! < HISTORY_MS;
   }
 
   /** Doubles the room; `false` if that is not allowed. */

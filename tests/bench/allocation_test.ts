@@ -223,6 +223,7 @@ function soundStep(
   published: CodecParameters,
   payload: Uint8Array,
   copies: Copies,
+  duplicates = 0,
 ): (i: number) => void {
   const codecs = [codec("audio/red", 63, undefined, "111/111"), codec("audio/opus", 111)];
   const listener = { onNack() {}, onKeyFrameNeeded() {} };
@@ -238,6 +239,7 @@ function soundStep(
       target: { enabled: true, maxSpatial: 0, maxTemporal: 3 },
     });
     down.setCopies(copies);
+    down.setDuplicates(duplicates);
     up.addDownTrack(down, 0);
   }
   const { payloadType } = published;
@@ -270,6 +272,16 @@ for (const [what, mime, copies] of SOUND_CASES) {
     assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
   });
 }
+
+Deno.test("UpTrack's audio/opus is sent twice more to ten subscribers with under 4 heap bytes per packet", () => {
+  const sink = new NullSink();
+  const payload = new Uint8Array(80).fill(7);
+  const step = soundStep(sink, codec("audio/opus", 111), payload, COPIES.none, 2);
+  const growth = growthPerStep(FORWARDED / DOWN_TRACKS, step) / DOWN_TRACKS;
+  // The first has none before it, and the second but one.
+  assert.equal(sink.sent, 3 * FORWARDED - 3 * DOWN_TRACKS);
+  assert.ok(growth < MAX_BYTES, `${growth} bytes per packet`);
+});
 
 Deno.test("UpTrack.receive() compares how loud many microphones are with under 4 heap bytes per packet", () => {
   const microphones = 100;

@@ -111,6 +111,7 @@ class Subscriber {
       case 0:
       case 8:
       case 9:
+        this.#down.setDuplicates(random.below(3));
         return this.#down.setCopies(random.below(3) as Copies);
       case 1:
         return this.#follow(now);

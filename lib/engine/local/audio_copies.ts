@@ -1,9 +1,10 @@
 /**
  * Which audio of one connection is sent with copies of earlier frames: that of a subscriber that
- * loses some, as long as there is room for them.
+ * loses some, as long as there is room for them. Where its packets cannot have copies inside they
+ * are sent again, from the first loss on.
  *
- * Contract: frames encrypted from end to end go as they come. All audio of a connection is sent the
- * same way, because it has one path. No clock.
+ * Contract: frames encrypted from end to end go as they come. All audio of a connection has as many
+ * copies, because it has one path; on TCP nothing is sent again. No clock.
  *
  * @module
  */
@@ -14,24 +15,39 @@ import type { DownTrack } from "../../media/down/down_track.ts";
 import type { ReportedLoss } from "../../media/layer/reported_loss.ts";
 import { redundancyIn } from "../../media/select/codec_match.ts";
 
-/** Whether what is sent in a section may have copies, or go without. */
+/** Whether packets that are sent in a section may have copies inside, or go without. */
 export function takesCopies({ kind, codecs, isEncrypted }: SendSection): boolean {
   return kind === "audio" && isEncrypted !== true && redundancyIn(codecs) !== undefined;
 }
 
 /** The copies of one connection. */
 export class AudioCopies {
+  /** Those whose packets may have copies inside, and all of audio. */
   readonly #tracks = new Set<DownTrack>();
+  readonly #audio = new Set<DownTrack>();
+  readonly #isTcp: () => boolean;
   readonly #need = new CopiesByNeed();
   /** The most that there is room for. */
   #room: Copies = COPIES.more;
   #copies: Copies = COPIES.asTheyCome;
+  /** How often packets without any are sent again. */
+  #duplicates = 0;
   /** Losses that numbers have shown so far. */
   #numberedLost = 0;
+
+  /** @param isTcp Says whether packets go by TCP now. */
+  constructor(isTcp: () => boolean = () => false) {
+    this.#isTcp = isTcp;
+  }
 
   /** Whether the path loses some, or is not known. */
   get isNeeded(): boolean {
     return this.#need.isNeeded;
+  }
+
+  /** Whether the path is known to lose some, and packets themselves may be sent again for it. */
+  get isLossy(): boolean {
+    return this.#need.isLossy && !this.#isTcp();
   }
 
   /** Whether they are left out, and may soon have to come back. */
@@ -40,6 +56,9 @@ export class AudioCopies {
   }
 
   add(track: DownTrack, section: SendSection): void {
+    if (section.kind !== "audio") return;
+    this.#audio.add(track);
+    track.setDuplicates(this.#duplicates);
     if (!takesCopies(section)) return;
     this.#tracks.add(track);
     track.setCopies(this.#copies);
@@ -47,6 +66,7 @@ export class AudioCopies {
 
   remove(track: DownTrack): void {
     this.#tracks.delete(track);
+    this.#audio.delete(track);
   }
 
   /** Whether the path loses so much that one copy is not enough. */
@@ -66,10 +86,11 @@ export class AudioCopies {
   }
 
   /** A report on audio. */
-  reported({ expected, lost }: ReportedLoss, now: number): void {
-    this.#need.counted(expected, lost);
+  reported({ expected, lost, copies }: ReportedLoss, now: number): void {
+    const isHidden = copies > 0;
+    this.#need.counted(expected, lost, isHidden);
     if (lost > 0) this.#need.lost(now);
-    else if (expected > 0) this.#need.whole(expected, now);
+    else if (expected > 0) this.#need.whole(expected, now, isHidden);
     this.#apply();
   }
 
@@ -106,8 +127,15 @@ export class AudioCopies {
     const some = isMuch ? COPIES.more : COPIES.asTheyCome;
     const wanted = isNeeded ? some : COPIES.none;
     const copies = Math.min(wanted, this.#room) as Copies;
+    this.#sendAgain(this.isLossy ? copies : 0);
     if (copies === this.#copies) return;
     this.#copies = copies;
     for (const track of this.#tracks) track.setCopies(copies);
+  }
+
+  #sendAgain(duplicates: number): void {
+    if (duplicates === this.#duplicates) return;
+    this.#duplicates = duplicates;
+    for (const track of this.#audio) track.setDuplicates(duplicates);
   }
 }

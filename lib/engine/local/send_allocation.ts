@@ -25,6 +25,7 @@ import { NOTHING_ALLOWED } from "../../media/down/layer_limit.ts";
 import { COPIES } from "../../media/down/audio_form.ts";
 import type { DownTrack } from "../../media/down/down_track.ts";
 import type { UpTrack } from "../../media/up/up_track.ts";
+import { redundancyIn } from "../../media/select/codec_match.ts";
 import { AudioCopies, takesCopies } from "./audio_copies.ts";
 import type { CongestionRules } from "./local_engine_options.ts";
 
@@ -60,8 +61,9 @@ interface Sharer {
   readonly share: AllocatedTrack | undefined;
   /** Whether what is sent of it has transport-wide numbers. */
   readonly isNumbered: boolean;
-  /** It is audio that may be sent with redundancy. */
+  /** It is audio that may be sent with redundancy, or is sent again for want of that. */
   readonly isCopied: boolean;
+  readonly isDuplicated: boolean;
   isPaused: boolean;
 }
 
@@ -124,7 +126,9 @@ export class SendAllocation {
     const share = section.kind === "video" ? new AllocatedTrack() : undefined;
     const isNumbered = hasTransportNumbers(section);
     const isCopied = takesCopies(section);
-    this.#sharers.set(id, { track, upTrack, share, isNumbered, isCopied, isPaused: false });
+    const isDuplicated = share === undefined && redundancyIn(section.codecs) === undefined;
+    const kept = { track, upTrack, share, isNumbered, isCopied, isDuplicated, isPaused: false };
+    this.#sharers.set(id, kept);
     this.#isStale = true;
     if (share === undefined) return;
     this.#videos++;
@@ -286,7 +290,8 @@ export class SendAllocation {
     const needs = this.#audio;
     const isKept = this.#copies.mayReturn(now);
     needs.clear();
-    for (const [id, { track, upTrack, share, isNumbered, isCopied }] of this.#sharers) {
+    for (const [id, sharer] of this.#sharers) {
+      const { track, upTrack, share, isNumbered, isCopied } = sharer;
       if (share !== undefined) {
         share.isSpeaker = this.#isSpeaker(id);
         if (upTrack.muted) share.costBps.fill(0);
@@ -298,6 +303,7 @@ export class SendAllocation {
       const layer = upTrack.muted ? undefined : upTrack.layer(0);
       if (layer === undefined) continue;
       const bareBps = layer.rates.at(0);
+      if (sharer.isDuplicated) this.#addDuplicates(bareBps, isKept);
       const copiesBps = layer.isRedundant ? layer.rates.at(1) : bareBps * (WITH_COPIES - 1);
       const isCounted = isNumbered || !this.#hasFeedback;
       needs.isThere = true;
@@ -310,6 +316,14 @@ export class SendAllocation {
       if (isCounted) needs.copiesBps += copiesBps;
       else needs.uncountedCopiesBps += copiesBps;
     }
+  }
+
+  /** What is sent again has no number of its own, and is no part of what is acknowledged. */
+  #addDuplicates(bareBps: number, isKept: boolean): void {
+    if (isKept) this.#audio.keptBps += bareBps;
+    if (!this.#copies.isLossy) return;
+    this.#audio.uncountedCopiesBps += bareBps;
+    if (this.#copies.isMuchLost) this.#audio.moreBps += bareBps;
   }
 
   #allow(id: DownTrackId, sharer: Sharer, now: number): void {

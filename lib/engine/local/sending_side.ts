@@ -109,7 +109,7 @@ export class SendingSide {
   readonly #bySsrc = new Map<number, SentTrack>();
   readonly #congestion: CongestionRules;
   readonly #allocation: SendAllocation;
-  readonly #copies = new AudioCopies();
+  readonly #copies = new AudioCopies(() => this.bandwidth.isTcp);
   readonly #writer: RtcpWriter;
   readonly #figures = new SenderReportFigures();
   /** Before the keys are there a key frame would be asked for, and lost. */

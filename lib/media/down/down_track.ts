@@ -109,13 +109,9 @@ export class DownTrack implements PacketReceiver {
     this.#timestamps = (former && former.#timestamps) ?? new TimestampRewriter(this.#isVideo);
     this.#firstSequence = options.firstSequence ?? 0;
     this.#firstTimestamp = options.firstTimestamp ?? 0;
-    const { section, sink } = options;
-    const extensions = new ExtensionMap(
-      options.publisherExtensions,
-      section.extensions,
-      section.mid,
-      section.playoutDelay !== undefined,
-    );
+    const { section, sink, publisherExtensions: published } = options;
+    const hasDelay = section.playoutDelay !== undefined;
+    const extensions = new ExtensionMap(published, section.extensions, section.mid, hasDelay);
     this.#resender = new Resender(
       section,
       sink,
@@ -205,6 +201,11 @@ export class DownTrack implements PacketReceiver {
     // Only the form that was left knows of which of them copies have been sent.
     if (wasBare && source.mime === "audio/red") this.#sequence.giveUpMissing();
     this.#output.packet.wholePayload();
+  }
+
+  /** Says how often audio whose copies are not inside is sent again unasked: 0–2 times. */
+  setDuplicates(count: number): void {
+    this.#output.setDuplicates(count);
   }
 
   sourceMuted(muted: boolean, now: number): void {
@@ -509,7 +510,7 @@ export class DownTrack implements PacketReceiver {
    */
   receiveReport(rttMs: number, block: ReportBlock, now: number): DownTrackCondition["path"] {
     if (rttMs >= 0) this.#rttMs = Math.round(rttMs);
-    this.#condition.receiveReport(block, rttMs, now);
+    this.#condition.receiveReport(block, rttMs, now, this.#output.duplicated);
     this.#source?.layer(this.#current)?.lostFar(block.fractionLost);
     this.#output.reported(block, rttMs, this.#clockRate, now);
     // One of ours has come: the stream is open.
@@ -564,7 +565,7 @@ export class DownTrack implements PacketReceiver {
       spatial: this.#reported === NO_LAYER ? undefined : this.#reported as SpatialLayer,
       packets: this.#output.packets,
       bytes: this.#output.bytes,
-      retransmitted: this.#resender.resent,
+      retransmitted: this.#resender.resent + this.#output.duplicated,
       nacksReceived: this.#nacksReceived,
       plisReceived: this.#plisReceived,
     };

@@ -83,10 +83,15 @@ export class DownTrackCondition {
     this.#paused.set(limit.isPaused ? 1 : 0, now);
   }
 
-  /** The subscriber's reception report (RFC 3550 §6.4.1); `rttMs` is negative if unknown. */
-  receiveReport(block: ReportBlock, rttMs: number, now: number): void {
+  /**
+   * The subscriber's reception report (RFC 3550 §6.4.1).
+   *
+   * @param rttMs Negative if unknown.
+   * @param again Packets that were sent again unasked, so far.
+   */
+  receiveReport(block: ReportBlock, rttMs: number, now: number, again = 0): void {
     const behind = (this.#highest - block.highestSequence) & 0xffff;
-    this.path.take(block, this.#packets, this.#holes.take(this.#highest - behind));
+    this.path.take(block, this.#packets, this.#holes.take(this.#highest - behind), again);
     this.#reportedHighest = block.highestSequence;
     this.#reportedLost = block.cumulativeLost;
     this.#reportedHoles = this.#highest - this.#inOrder;

@@ -17,6 +17,7 @@ import type { ReportBlock } from "../../wire/rtcp.ts";
 import { hasTransportNumbers } from "../../base/media_vocabulary.ts";
 import type { DownTrackCondition } from "./down_track_condition.ts";
 import type { DownTrackOptions } from "./down_track_options.ts";
+import { AudioDuplicates } from "./audio_duplicates.ts";
 import { DROP, type DropReason } from "../layer/drop_reason.ts";
 import type { ExtensionMap } from "./extension_map.ts";
 import { OutgoingPacket } from "../packet/outgoing_packet.ts";
@@ -27,6 +28,7 @@ import { PlayoutDelay } from "./playout_delay.ts";
 import { LEAST_PADDING, writeBareHeader, writePacket, writePadding } from "./packet_writer.ts";
 import { NO_SOURCE, type Resender } from "./resender.ts";
 import { SilenceFrames } from "./silence_frames.ts";
+import { redundancyIn } from "../select/codec_match.ts";
 import type { SourcePacket } from "../packet/source_packet.ts";
 import type { ToldLosses } from "./told_losses.ts";
 
@@ -57,6 +59,9 @@ export class DownTrackOutput implements PacedTrack {
   readonly #extensions: ExtensionMap;
   /** Makes repair packets of what leaves, where the subscriber takes them. */
   readonly fec: FecSender | undefined;
+  /** Sends audio again unasked; absent where that is not wanted, and how often it did so far. */
+  #duplicates: AudioDuplicates | undefined;
+  duplicated = 0;
   packets = 0;
   bytes = 0;
   /** Payload bytes, as sender reports count them (RFC 3550 §6.4.1). */
@@ -66,6 +71,8 @@ export class DownTrackOutput implements PacedTrack {
   readonly #condition: DownTrackCondition;
   readonly #kind: PacketKind;
   readonly #onlyRepairs: boolean;
+  /** Payload type of audio that has its copies inside; -1: there is none. */
+  readonly #redundantType: number;
   /** Packets, and those missed of them, when their share was taken last, and when that was. */
   #packetsBefore = 0;
   #missedBefore = 0;
@@ -99,6 +106,7 @@ export class DownTrackOutput implements PacedTrack {
     this.#delay = playoutDelay && new PlayoutDelay(playoutDelay, former && former.#delay);
     this.#onlyRepairs = playoutDelay?.onlyRepairs === true;
     this.lastTimestamp = former === undefined ? 0 : former.lastTimestamp;
+    this.#redundantType = redundancyIn(section.codecs)?.payloadType ?? -1;
     this.#sink = sink;
     this.#extensions = extensions;
     this.#resender = resender;
@@ -109,6 +117,12 @@ export class DownTrackOutput implements PacedTrack {
     this.packet.packetKind = this.#kind = section.kind === "video"
       ? PACKET_KIND.media
       : PACKET_KIND.audio;
+  }
+
+  /** Each packet of audio is sent again so often, with those behind it: 0–2 times. */
+  setDuplicates(count: number): void {
+    if (count === 0 || this.packet.isVideo) this.#duplicates = undefined;
+    else (this.#duplicates ??= new AudioDuplicates(this.#sink, this.#redundantType)).count = count;
   }
 
   /**
@@ -133,6 +147,7 @@ export class DownTrackOutput implements PacedTrack {
       pacer.hold(this, out.sequence, view.length, now);
       return DROP.none;
     }
+    this.#sendDuplicates(now);
     const bytes = this.#reserve(now);
     if (bytes === undefined) return DROP.noRoom;
     if (!writePacket(bytes, out, layer.cache, slot, view, vp8, this.#extensions, now)) {
@@ -140,6 +155,7 @@ export class DownTrackOutput implements PacedTrack {
     }
     if (resendable) this.#resender.left(out, now);
     this.fec?.leaves(bytes, out, now);
+    this.#duplicates?.keep(bytes, out, now);
     this.#left(source.payloadLength, now);
     this.fec?.flush(now);
     return DROP.none;
@@ -211,12 +227,14 @@ export class DownTrackOutput implements PacedTrack {
     out.asReceived();
     out.empty = false;
     out.playoutDelay = -1;
+    this.#sendDuplicates(now);
     const bytes = this.#reserve(now);
     if (bytes === undefined) return DROP.noRoom;
     writeBareHeader(bytes, out, this.#extensions, now);
     out.source = payload;
     out.sourceAt = 0;
     out.sourceLength = payload.length;
+    this.#duplicates?.keep(bytes, out, now);
     this.#left(payload.length, now);
     return DROP.none;
   }
@@ -246,6 +264,11 @@ export class DownTrackOutput implements PacedTrack {
     const jitterMs = (block.jitter * 1_000) / clockRate;
     const isUnasked = this.#losses?.isOn === true && this.fec?.isOn !== true;
     delay.measured(jitterMs, missedPercent, now, rttMs, isUnasked);
+  }
+
+  /** In front of the packet that is next: then there is no gap before that, and nobody asks. */
+  #sendDuplicates(now: number): void {
+    if (this.#duplicates !== undefined) this.duplicated += this.#duplicates.leave(now);
   }
 
   #reserve(now: number): Uint8Array | undefined {

@@ -55,6 +55,8 @@ export interface BottleneckOptions {
   /** Frames are in three temporal layers. */
   readonly temporal?: boolean;
   readonly audio?: boolean;
+  /** The subscriber takes no redundancy. */
+  readonly isPlain?: boolean;
   /** Audio has no transport-wide numbers, as where a client has one connection. */
   readonly isAudioUncounted?: boolean;
   /** Reports on audio come so often; absent: never. */
@@ -89,8 +91,10 @@ interface Arrival {
 class LinkSink implements PacketSink {
   history?: SendHistory | undefined;
   readonly flying: Arrival[] = [];
-  readonly sentBytes = [0, 0, 0, 0];
+  readonly sentBytes = [0, 0, 0, 0, 0];
+  /** Of audio: those that left for the first time, and for another. */
   audioPackets = 0;
+  duplicates = 0;
   /** Of repairs, those in advance. */
   fecPackets = 0;
   /** How long each packet of video was in the server, ms. */
@@ -117,7 +121,8 @@ class LinkSink implements PacketSink {
   ): void {
     const bytes = packet.written + packet.sourceLength + 16;
     const audio = packet.ssrc === AUDIO_SSRC ? packet.sequence & 0xffff : -1;
-    if (audio >= 0) this.audioPackets++;
+    if (packet.packetKind === PACKET_KIND.again) this.duplicates++;
+    else if (audio >= 0) this.audioPackets++;
     const { source, sourceAt, sourceLength } = packet;
     if (packet.ssrc === SSRC && packet.packetKind === PACKET_KIND.media) {
       this.waits.push(
@@ -240,7 +245,7 @@ export class BottleneckWorld {
         kind: "audio",
         ssrc: AUDIO_SSRC,
         cname: "c",
-        codecs: [RED, OPUS],
+        codecs: this.#options.isPlain === true ? [OPUS] : [RED, OPUS],
         extensions: this.#options.isAudioUncounted === true || this.#options.saysRemb === true
           ? []
           : [{ id: 5, uri: EXTENSION_URI.transportCc }],
@@ -264,7 +269,8 @@ export class BottleneckWorld {
   begin(): void {
     this.arrivedBytes = this.repairs = this.queueMs = 0;
     this.sink.sentBytes.fill(0);
-    this.sink.fecPackets = this.sink.audioPackets = this.sink.waits.length = 0;
+    this.sink.fecPackets = this.sink.audioPackets = this.sink.duplicates = 0;
+    this.sink.waits.length = 0;
     this.heard =
       this.came =
       this.redundant =
@@ -352,6 +358,8 @@ export class BottleneckWorld {
 
   #arrived(arrival: Arrival, now: number): void {
     const { transport, media, kind, bytes, at, audio, frames } = arrival;
+    // As SRTP does: its number came before.
+    if (audio >= 0 && this.#heardOnce.has(audio)) return;
     if (audio >= 0) {
       this.#hear(audio, frames);
       this.latestMs = Math.max(this.latestMs, at - arrival.sentAt - DELAY_MS);
@@ -384,7 +392,8 @@ export class BottleneckWorld {
   #hear(number: number, frames: number): void {
     this.#heardOnce.add(number);
     const ahead = this.#heardNumber < 0 ? 1 : (number - this.#heardNumber) << 16 >> 16;
-    this.heard += Math.max(0, Math.min(ahead, frames));
+    // (What is sent again may come behind later packets, in time for its turn.)
+    this.heard += ahead > 0 ? Math.min(ahead, frames) : 1;
     this.came++;
     if (frames > 1) this.redundant++;
     if (frames > 2) this.twice++;

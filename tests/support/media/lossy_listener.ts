@@ -29,6 +29,14 @@ export interface ListenerOptions {
   /** How the publisher sends: bare, or as Chromium does, with a copy of the frame before. */
   readonly published?: "opus" | "red";
   readonly isEncrypted?: boolean;
+  /** It takes no redundancy: audio whose packets are sent again comes instead. */
+  readonly isPlain?: boolean;
+  /** Frames come so often: some clients put more than 20 ms into a packet. */
+  readonly frameMs?: number;
+  /** Packets go by TCP, or what passes for it. */
+  readonly isTcp?: () => boolean;
+  /** Reports count a packet as often as it came. */
+  readonly countsReplays?: boolean;
   /** Reports come so often; 0: never. */
   readonly reportMs?: number;
   /** The subscriber asks for what it misses, this long after it left. */
@@ -55,6 +63,8 @@ export class LossyListener implements PacketSink {
   /** Packets that are lost for certain, from the next one on. */
   loseNext = 0;
   readonly sent: Sent[] = [];
+  /** When packets left that had left before. */
+  readonly again: number[] = [];
   readonly side: SendingSide;
   readonly up: UpTrack;
   readonly #options: ListenerOptions;
@@ -66,6 +76,8 @@ export class LossyListener implements PacketSink {
   /** Numbers that came by themselves, and frames that came in any way, by number. */
   readonly #came = new Set<number>();
   readonly #got = new Set<number>();
+  readonly #left = new Set<number>();
+  #replays = 0;
   #firstCame = -1;
   #highestCame = -1;
   #reportedExpected = 0;
@@ -73,7 +85,11 @@ export class LossyListener implements PacketSink {
 
   constructor(options: ListenerOptions = {}) {
     this.#options = options;
-    this.side = testSendingSide({ sink: this });
+    const { isTcp } = options;
+    this.side = testSendingSide({
+      sink: this,
+      ...(isTcp === undefined ? {} : { queuedBytes: () => isTcp() ? 0 : -1 }),
+    });
     this.up = publishedTrack("audio");
     this.up.bindLayer(0, 10, this.#codec, this.now);
     this.side.add(
@@ -85,7 +101,7 @@ export class LossyListener implements PacketSink {
         kind: "audio",
         ssrc: SSRC,
         cname: "c",
-        codecs: [RED, OPUS],
+        codecs: options.isPlain === true ? [OPUS] : [RED, OPUS],
         extensions: [],
         ...(options.isEncrypted === true ? { isEncrypted: true } : {}),
       },
@@ -117,7 +133,7 @@ export class LossyListener implements PacketSink {
   }
 
   #step(now: number): void {
-    if (now % FRAME_MS === 0) this.#publish(now);
+    if (now % (this.#options.frameMs ?? FRAME_MS) === 0) this.#publish(now);
     const { reportMs = 1_000, nackMs } = this.#options;
     if (reportMs > 0 && now % reportMs === 0 && this.#highestCame >= 0) this.#report(now);
     while (nackMs !== undefined && this.#asked.length > 0 && this.#asked[0]!.at <= now) {
@@ -166,12 +182,17 @@ export class LossyListener implements PacketSink {
         copies.push(back);
       }
     }
-    const isAgain = this.sent.some((one) => one.number === number);
-    if (!isAgain) this.sent.push({ at: now, payloadType, number, copies, bytes: sourceLength });
+    const isAgain = this.#left.has(number);
+    if (isAgain) this.again.push(now);
+    else {
+      this.sent.push({ at: now, payloadType, number, copies, bytes: sourceLength });
+      this.#left.add(number);
+    }
     const isLost = this.loseNext > 0 || this.#random.chance(this.loss);
     this.loseNext = Math.max(0, this.loseNext - 1);
     const { nackMs = 0 } = this.#options;
     if (isLost) return void this.#asked.push({ at: now + nackMs, number });
+    if (this.#came.has(number)) this.#replays++;
     this.#came.add(number);
     this.#got.add(number);
     if (this.#firstCame < 0) this.#firstCame = number;
@@ -181,7 +202,8 @@ export class LossyListener implements PacketSink {
 
   #report(now: number): void {
     const expected = this.#highestCame - this.#firstCame + 1;
-    const lost = expected - this.#came.size;
+    const replays = this.#options.countsReplays === true ? this.#replays : 0;
+    const lost = expected - this.#came.size - replays;
     const share = (lost - this.#reportedLost) / Math.max(1, expected - this.#reportedExpected);
     const block = Object.assign(new ReportBlock(), {
       ssrc: SSRC,

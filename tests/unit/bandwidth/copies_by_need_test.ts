@@ -111,6 +111,53 @@ Deno.test("CopiesByNeed takes no silence for a path that loses nothing", () => {
   assert.equal(leftOutAt(need, 61_000, 160_000, 1_000, 2.5), 100_000);
 });
 
+Deno.test("CopiesByNeed waits three times as long where copies hide what is lost, two minutes at most", () => {
+  const need = new CopiesByNeed();
+  leftOutAt(need, 0, 60_000);
+  const hidden = (from: number) => {
+    for (let now = from;; now += 1_000) {
+      need.whole(50, now, true);
+      if (!need.isNeeded) return now - from;
+    }
+  };
+  need.lost(100_000);
+  assert.equal(need.isLossy, true);
+  assert.equal(hidden(100_000), 60_000);
+  assert.equal(need.isLossy, false);
+  need.lost(200_000);
+  assert.equal(hidden(200_000), 120_000);
+  need.lost(330_000);
+  assert.equal(hidden(330_000), 120_000);
+});
+
+Deno.test("CopiesByNeed takes three losses with their copies for much, and one copy back before the other", () => {
+  const need = new CopiesByNeed();
+  need.lost(0);
+  need.counted(250, 2, true);
+  assert.equal(need.isMuch, false);
+  need.counted(250, 1, true);
+  need.lost(5_000);
+  assert.equal(need.isMuch, true);
+  need.counted(10_000, 0, true);
+  need.whole(10_000, 64_000, true);
+  assert.deepEqual([need.isMuch, need.isNeeded], [true, true]);
+  need.whole(50, 65_000, true);
+  assert.deepEqual([need.isMuch, need.isNeeded], [false, true]);
+  need.whole(1_000, 124_000, true);
+  assert.equal(need.isNeeded, true);
+  need.whole(50, 125_000, true);
+  assert.equal(need.isNeeded, false);
+});
+
+Deno.test("CopiesByNeed knows no path as lossy before something was lost", () => {
+  const need = new CopiesByNeed();
+  assert.deepEqual([need.isNeeded, need.isLossy], [true, false]);
+  need.lost(0);
+  assert.equal(need.isLossy, true);
+  need.pathChanged();
+  assert.deepEqual([need.isNeeded, need.isLossy], [true, false]);
+});
+
 Deno.test("CopiesByNeed foresees a return for two minutes, where something was lost before", () => {
   const clean = new CopiesByNeed();
   const cleanAt = leftOutAt(clean, 0, 60_000);

@@ -12,6 +12,11 @@ class Conversation {
   readonly #message = new TransportFeedback();
   #sequence = 0;
 
+  /** The number of a packet that is sent beside. */
+  next(): number {
+    return this.#sequence++ & 0xffff;
+  }
+
   /** Nothing waits on its way. */
   clear(ms: number): void {
     this.talk(ms, 500_000, (sentAt) => sentAt + 20);
@@ -80,6 +85,25 @@ Deno.test("SendEstimate learns nothing of a packet that was sent twice under one
   });
   assert.ok(late[0]! > 50, `what is known of the number counts: ${late}`);
   assert.equal(late[1], 0);
+});
+
+Deno.test("SendEstimate takes copies that come late in place of their packets for no queue and no loss", () => {
+  const told = [false, true].map((isAgain) => {
+    const talk = new Conversation();
+    for (let i = 0; i < 200; i++) {
+      talk.talk(40, 900_000, (at) => at + 20);
+      const sequence = talk.next();
+      talk.estimate.sent(sequence, 200, SENT.audio, 0, talk.now);
+      if (isAgain) talk.estimate.sentAgain(sequence);
+      talk.tell(sequence, [i % 5 === 0 ? -1 : talk.now + 60]);
+    }
+    const { queueMs, lossFraction, packets, ackedBps } = talk.estimate;
+    return { queueMs, lossFraction, lost: packets.audioLost, ackedBps };
+  });
+  assert.ok(told[0]!.queueMs > 10 && told[0]!.lossFraction > 0.005, JSON.stringify(told));
+  assert.ok(told[1]!.queueMs < 1, JSON.stringify(told));
+  assert.deepEqual([told[1]!.lossFraction, told[1]!.lost], [0, 0]);
+  assert.equal(told[1]!.ackedBps, told[0]!.ackedBps, "what came is what it was");
 });
 
 Deno.test("SendEstimate begins where it is told to, limited by that", () => {

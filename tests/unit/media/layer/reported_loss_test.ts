@@ -34,6 +34,25 @@ Deno.test("ReportedLoss does not count what the publisher's path lost", () => {
   assert.deepEqual(said([report(100, 2, 5), 2]), [[200, 0]]);
 });
 
+Deno.test("ReportedLoss says how often packets were sent again, and is not misled by who counts those", () => {
+  const loss = new ReportedLoss();
+  const take = (highest: number, lost: number, again: number) => {
+    loss.take(report(highest, lost), highest, 0, again);
+    return [loss.expected, loss.lost, loss.copies];
+  };
+  take(100, 0, 0);
+  assert.deepEqual(take(150, 2, 10), [50, 2, 0]);
+  assert.deepEqual(take(200, 2, 58), [50, 0, 1]);
+  assert.deepEqual(take(250, 3, 156), [50, 1, 2]);
+  // 100 copies, of which 95 came, beside 47 packets.
+  assert.deepEqual(take(300, 3 + 50 - 47 - 95, 256), [0, 0, 2]);
+  // One that was taken for lost came, as some did before there were copies.
+  const late = new ReportedLoss();
+  late.take(report(100, 4), 100, 0, 0);
+  late.take(report(150, 2), 150, 0, 50);
+  assert.deepEqual([late.expected, late.lost], [50, 0]);
+});
+
 Deno.test("ReportedLoss is not misled by a hole that is newer than the report", () => {
   // The hole was there when the report came, which counts it only the next time.
   const told = said([report(100, 0), 0], [report(150, 0), 1], [report(200, 1), 1]);
