@@ -5,9 +5,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { Vp8Descriptor } from "../../lib/wire/vp8_descriptor.ts";
-import { capturedMedia } from "../support/media/captured_media.ts";
-import { readPcapng } from "../support/media/pcapng_reader.ts";
+import { capturedVideo, codecsSent } from "../support/media/captured_switch.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import { startCapture } from "../support/process/asked_captures.ts";
@@ -38,22 +36,6 @@ async function decodes(client: BrowserClient, sid: string, mime: string): Promis
     else first ??= framesDecoded;
     return first !== undefined && framesDecoded >= first + FRAMES;
   }, { deadlineMs: DEADLINE_MS, seen: () => client.inbound(sid) });
-}
-
-/** Codecs in which video was sent, in turn; VP8 began with a key frame where it came second. */
-function codecsSent(file: Uint8Array): string[] {
-  const vp8 = new Vp8Descriptor();
-  const mimes: string[] = [];
-  for (const { kind, mime, payload } of capturedMedia(readPcapng(file), true).packets) {
-    if (kind !== "video" || mimes.at(-1) === mime) continue;
-    assert.ok(mime !== undefined, "it has accepted what it is sent");
-    if (mime === "video/VP8" && mimes.length > 0) {
-      vp8.parse(payload, 0, payload.length);
-      assert.ok(vp8.keyFrameStart, "what goes over to VP8 begins with a key frame");
-    }
-    mimes.push(mime);
-  }
-  return mimes;
 }
 
 /** The longest time for which no picture was shown, ms. */
@@ -103,8 +85,8 @@ for (
 
         for (const client of [cyd, bob]) await client.disconnect();
         const expected = bothCodecs ? [firstMime] : [firstMime, "video/VP8"];
-        assert.deepEqual(codecsSent(await bobs.file), expected);
-        assert.deepEqual(codecsSent(await cyds.file), ["video/VP8"]);
+        assert.deepEqual(codecsSent(capturedVideo(await bobs.file, true)), expected);
+        assert.deepEqual(codecsSent(capturedVideo(await cyds.file, true)), ["video/VP8"]);
         for (const client of [ann, bob, cyd]) assert.deepEqual(await client.errors(), []);
       }, mode),
   );

@@ -1,7 +1,7 @@
 /**
  * Real encoders and decoders: each layer of a video, in simulcast or inside one stream (L3T3_KEY),
  * is asked for in turn, by name and by size, and what is decoded has its size and a rate that fits,
- * without more key frames than a switch takes.
+ * without more key frames than a switch takes; on another node as on the publisher's.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
 import type { BrowserClient } from "../support/sdk/browser_client.ts";
 import { assertNoExtraMediaSections } from "../support/sdk/call_assertions.ts";
-import { CallFixture } from "../support/sdk/call_fixture.ts";
+import { type Call, CallFixture } from "../support/sdk/call_fixture.ts";
 import type { Quality, VideoOptions } from "../support/sdk/sdk_client.ts";
 
-const fixture = CallFixture.forThisFile();
+const fixture = CallFixture.forThisFileOnCluster({ regions: ["east", "west"] });
 
 /** Three layers: 960 × 540 is the smallest picture libwebrtc sends as three. */
 const CAMERA = {
@@ -99,32 +99,58 @@ async function assertLayersInTurn(
 }
 
 for (
-  const { title, codec, noise, from, to } of [
+  const { title, codec, noise, from, near, far } of [
     // A still picture costs nearly the same in every size; much noise is more than OpenH264 fits
     // into its rate.
-    { title: "h264 in simulcast", codec: "h264", noise: 0.02, from: "chromium", to: ["chromium"] },
-    { title: "vp8 in simulcast", codec: "vp8", noise: 0.1, from: "firefox", to: ["chromium"] },
-    { title: "vp8 in simulcast", codec: "vp8", noise: 0.1, from: "chromium", to: ["firefox"] },
-    // Both see the same stream, so that it is encoded once: that costs more than all else here.
-    { title: "vp9 in one stream", codec: "vp9", noise: 0.1, from: "chromium", to: BOTH },
-    { title: "av1 in one stream", codec: "av1", noise: 0.1, from: "chromium", to: BOTH },
+    {
+      title: "h264 in simulcast",
+      codec: "h264",
+      noise: 0.02,
+      from: "chromium",
+      near: ["chromium"],
+    },
+    {
+      title: "vp8 in simulcast",
+      codec: "vp8",
+      noise: 0.1,
+      from: "firefox",
+      near: ["chromium"],
+      far: ["chromium"],
+    },
+    { title: "vp8 in simulcast", codec: "vp8", noise: 0.1, from: "chromium", near: ["firefox"] },
+    // All see the same stream, so that it is encoded once: that costs more than all else here.
+    { title: "vp9 in one stream", codec: "vp9", noise: 0.1, from: "chromium", near: BOTH },
+    {
+      title: "av1 in one stream",
+      codec: "av1",
+      noise: 0.1,
+      from: "chromium",
+      near: ["chromium"],
+      far: ["firefox"],
+    },
   ] as const
 ) {
-  const kinds = [from, ...to];
+  const kinds = [from, ...near, ...far ?? []];
+  const isFar = far !== undefined;
+  const seenBy = near.join(" and ") + (isFar ? ` and ${far} on another node` : "");
+  const scenario = async ([call, farCall]: readonly Call[]) => {
+    const ann = await call!.join(from, "ann");
+    const receivers = await Promise.all([
+      ...near.map((kind) => call!.join(kind, `near-${kind}`)),
+      ...(far ?? []).map((kind) => farCall!.join(kind, `far-${kind}`)),
+    ]);
+    const more = codec === "vp9" ? { maxBitrate: VP9_BITRATE } : {};
+    const sid = await ann.publishVideo({ ...CAMERA, codec, noise, ...more });
+    await all(receivers, ({ identity }) => identity, (bob) => assertLayersInTurn(ann, bob, sid));
+  };
+  const room = `layers-${codec}-${from}`;
   endToEndTest(
-    `${title}, ${from} to ${to.join(" and ")}: each layer asked for in turn is decoded`,
-    ["chromium", ...(kinds.includes("firefox") ? ["firefox" as const] : [])],
-    () =>
-      fixture.call(`layers-${codec}-${from}`, async (call) => {
-        const ann = await call.join(from, "ann");
-        const receivers = await Promise.all(to.map((kind) => call.join(kind, `${kind}-bob`)));
-        const more = codec === "vp9" ? { maxBitrate: VP9_BITRATE } : {};
-        const sid = await ann.publishVideo({ ...CAMERA, codec, noise, ...more });
-        await all(
-          receivers,
-          ({ identity }) => identity,
-          (bob) => assertLayersInTurn(ann, bob, sid),
-        );
-      }),
+    `${title}, ${from} to ${seenBy}: each layer asked for in turn is decoded`,
+    [
+      "chromium",
+      ...(kinds.includes("firefox") ? ["firefox" as const] : []),
+      ...(isFar ? ["redis" as const] : []),
+    ],
+    () => isFar ? fixture.spread(room, scenario) : fixture.call(room, (call) => scenario([call])),
   );
 }

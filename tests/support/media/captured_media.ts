@@ -3,10 +3,12 @@
  *
  * @module
  */
-import type {
-  CodecParameters,
-  MediaKind,
-  ReceiveSection,
+import {
+  type CodecParameters,
+  EXTENSION_URI,
+  type HeaderExtension,
+  type MediaKind,
+  type ReceiveSection,
 } from "../../../lib/base/media_vocabulary.ts";
 import type { SentSection } from "../../../lib/engine/messages/capture_messages.ts";
 import { ntpToMs } from "../../../lib/media/layer/rtcp_clock.ts";
@@ -25,6 +27,8 @@ export interface CapturedPacket {
   readonly ssrc: number;
   readonly sequence: number;
   readonly timestamp: number;
+  /** Number of its frame, where a dependency descriptor says it, 16 bits. */
+  readonly frame: number | undefined;
   /** As much of it as is captured. */
   readonly payload: Uint8Array;
 }
@@ -66,8 +70,11 @@ export function capturedMedia({ datagrams }: ReadCapture, isSent: boolean): Capt
       const { ssrc, payloadType, sequenceNumber: sequence, timestamp } = view;
       const known = isSent ? sections.sent(ssrc, payloadType) : sections.received(payloadType);
       if (known === undefined) continue;
+      const { kind, mime } = known;
+      const at = datagram.timeUs / 1_000;
+      const frame = frameOf(view, known.extensions);
       const payload = datagram.bytes.subarray(view.payloadOffset);
-      packets.push({ ...known, at: datagram.timeUs / 1_000, ssrc, sequence, timestamp, payload });
+      packets.push({ kind, mime, at, ssrc, sequence, timestamp, frame, payload });
     }
   }
   return { packets, reports };
@@ -80,6 +87,17 @@ function wrap(view: RtpView, { bytes, length }: ReadDatagram): boolean {
   // Of padding behind media its length was cut off.
   if (bytes.length < length) whole[0]! &= ~0x20;
   return view.wrap(whole) && view.payloadLength > 0;
+}
+
+/** By the mandatory fields of a dependency descriptor (AV1's RTP payload format, A.8.1). */
+function frameOf(view: RtpView, extensions: readonly HeaderExtension[]): number | undefined {
+  const id = extensions.find(({ uri }) => uri === EXTENSION_URI.dependencyDescriptor)?.id ?? 0;
+  const at = view.extensionOffset(id);
+  return view.extensionLength(id) < 3 ? undefined : view.bytes[at + 1]! << 8 | view.bytes[at + 2]!;
+}
+
+interface Known extends Pick<CapturedPacket, "kind" | "mime"> {
+  readonly extensions: readonly HeaderExtension[];
 }
 
 /** What packets are, by the notes of a capture. */
@@ -96,15 +114,17 @@ class Sections {
     if (sends !== undefined) this.#sends.set(sends.section.ssrc, sends.section);
   }
 
-  sent(ssrc: number, payloadType: number): Pick<CapturedPacket, "kind" | "mime"> | undefined {
+  sent(ssrc: number, payloadType: number): Known | undefined {
     const section = this.#sends.get(ssrc);
-    return section && { kind: section.kind, mime: mimeOf(section.codecs, payloadType) };
+    if (section === undefined) return undefined;
+    const { kind, codecs, extensions } = section;
+    return { kind, mime: mimeOf(codecs, payloadType), extensions };
   }
 
-  received(payloadType: number): Pick<CapturedPacket, "kind" | "mime"> | undefined {
-    for (const { kind, codecs } of this.#receives.values()) {
+  received(payloadType: number): Known | undefined {
+    for (const { kind, codecs, extensions } of this.#receives.values()) {
       const mime = mimeOf(codecs, payloadType);
-      if (mime !== undefined) return { kind, mime };
+      if (mime !== undefined) return { kind, mime, extensions };
     }
     return undefined;
   }
