@@ -157,8 +157,8 @@ export class ClusterLinks implements NodeLinks {
   /** How all links are, each by the node it leads to; what secrets they have is not said. */
   all(): readonly (Omit<LinkFacts, "secret"> & { readonly peer: NodeId })[] {
     return [...this.#links].map(([peer, { facts }]) => {
-      const { isUp, protocol, rttMs, queuedBytes } = facts;
-      return { peer, isUp, protocol, rttMs, queuedBytes };
+      const { isUp, protocol, rttMs, queuedBytes, mediaBytes } = facts;
+      return { peer, isUp, protocol, rttMs, queuedBytes, mediaBytes };
     });
   }
 

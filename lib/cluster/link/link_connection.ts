@@ -97,9 +97,14 @@ export class LinkConnection {
     return this.#rttMs;
   }
 
-  /** Bytes that wait, those in the socket not counted. */
-  get queuedBytes(): number {
-    return this.#queue.bytes;
+  /** Bytes that wait of what is sent in order, those in the socket not counted. */
+  get orderedBytes(): number {
+    return this.#queue.orderedBytes;
+  }
+
+  /** Bytes of media that wait, those in the socket with them. */
+  get mediaBytes(): number {
+    return this.#queue.mediaBytes;
   }
 
   /** Bytes that wait, those in the socket with them. */

@@ -10,8 +10,8 @@ import type { PackedValue } from "../../wire/message_pack.ts";
 import type { ProtocolRange } from "./link_handshake.ts";
 
 /**
- * What may get lost, in the order in which it gives way on a slow link: levels first. `media` is
- * what a blocked UDP path would have carried.
+ * What may get lost. On a slow link levels give way first, which have the smallest share of it,
+ * and media last. `media` is what a blocked UDP path would have carried.
  */
 export type DatagramKind = "levels" | "data" | "media";
 
@@ -117,6 +117,8 @@ export interface LinkFacts {
   readonly rttMs: number | undefined;
   /** Bytes that wait to be sent, those in the socket with them. */
   readonly queuedBytes: number;
+  /** Bytes of media that wait to be sent, those in the socket with them. */
+  readonly mediaBytes: number;
   /**
    * 32 bytes that only these two processes know, the same at both ends and over reconnects, never
    * sent: what keys for media are made of. `undefined` before the first connection.

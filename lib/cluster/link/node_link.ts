@@ -28,7 +28,7 @@ import { ACK_BYTES, ReliableReceiver, ReliableSender } from "./reliable_data.ts"
 export const KEPT_MS = 60_000;
 /** A connection that lasted so long was a good one, ms. */
 const SETTLED_MS = 2_000;
-/** Hellos and data are given to a connection while less than this waits, bytes. */
+/** Hellos are given to a connection while less than this waits there before them, bytes. */
 const LOW_WATER = 256 * 1024;
 /** The method by which a barrier is called; no other begins like this. */
 export const BARRIER_METHOD = "#barrier";
@@ -121,6 +121,7 @@ export class NodeLink {
       protocol: this.#last?.version ?? 0,
       rttMs: connection?.rttMs,
       queuedBytes: (connection?.waitingBytes ?? 0) + this.#sender.bytes,
+      mediaBytes: connection?.mediaBytes ?? 0,
       secret: this.#last?.secret,
     };
   }
@@ -274,14 +275,15 @@ export class NodeLink {
 
   /** Gives the connection hellos, and then data, while it has room. */
   #fill(connection: LinkConnection): void {
-    while (connection === this.#connection && connection.queuedBytes < LOW_WATER) {
+    while (connection === this.#connection && connection.orderedBytes < LOW_WATER) {
       if (!this.rooms.sayNext()) return this.#sendData();
     }
   }
 
+  /** What is said of rooms, calls and confirmations stand behind one message of data at most. */
   #sendData(): void {
     const connection = this.#connection;
-    while (connection !== undefined && connection.queuedBytes < LOW_WATER) {
+    while (connection !== undefined && connection.orderedBytes === 0) {
       const message = this.#sender.next();
       if (message === undefined) return;
       connection.sendEncoded(message);

@@ -1,6 +1,7 @@
 /**
- * Tells the media plane how much waits in the links that its datagrams take where UDP is blocked:
- * for who sends by TCP, that is the sign that it is too much.
+ * Tells the media plane how much of its datagrams waits in the links that they take where UDP is
+ * blocked: for who sends by TCP, that is the sign that it is too much. What else waits there has
+ * shares of its own.
  *
  * @module
  */
@@ -59,7 +60,7 @@ export class MediaQueues {
 
   #tell(key: string, way: Way): void {
     const { node, ownEngine, theirEngine } = way;
-    const bytes = this.#host.links.facts(node)?.queuedBytes;
+    const bytes = this.#host.links.facts(node)?.mediaBytes;
     if (!way.isUsed || bytes === undefined) {
       this.#ways.delete(key);
       return;

@@ -61,6 +61,7 @@ export class WireNode {
           protocol: 1,
           rttMs: 2 * LINK_MS,
           queuedBytes: 0,
+          mediaBytes: 0,
           secret: secretOf(this.id, peer),
         }),
         sendDatagram: (peer, _kind, bytes) => {

@@ -7,7 +7,14 @@ import { MemoryDirectory } from "../../support/virtual/memory_directory.ts";
 import { VirtualPlatform } from "../../support/virtual/virtual_platform.ts";
 
 const LEASE_MS = 5_000;
-const LINK_UP = { isUp: true, protocol: 1, rttMs: 1, queuedBytes: 0, secret: undefined };
+const LINK_UP = {
+  isUp: true,
+  protocol: 1,
+  rttMs: 1,
+  queuedBytes: 0,
+  mediaBytes: 0,
+  secret: undefined,
+};
 
 function record(id: string, changes: Partial<NodeRecord> = {}): NodeRecord {
   return {

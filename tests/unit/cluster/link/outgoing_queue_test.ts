@@ -6,7 +6,6 @@ import {
   PART_BYTES,
   SOCKET_WINDOW,
 } from "../../../../lib/cluster/link/outgoing_queue.ts";
-import type { DatagramKind } from "../../../../lib/cluster/link/link_ports.ts";
 
 /** A socket that takes nothing until it is told to. */
 class SlowOutlet {
@@ -62,18 +61,72 @@ Deno.test("OutgoingQueue gives a socket a window and keeps the rest, in order", 
   ]);
 });
 
-Deno.test("OutgoingQueue sheds levels first, then lossy data, then media", () => {
+Deno.test("OutgoingQueue refuses of each kind what is too much of it, whatever else waits", () => {
   const { counters, queue: waiting } = queue();
-  const kinds: readonly DatagramKind[] = ["levels", "data", "media"];
-  const taken = () => kinds.filter((kind) => waiting.pushDatagram(kind, Uint8Array.of(1), 0));
-  assert.deepEqual(taken(), kinds);
-  waiting.pushOrdered(new Uint8Array(100_000));
-  assert.deepEqual(taken(), ["data", "media"]);
+  waiting.pushOrdered(new Uint8Array(8_000_000));
+  const kinds = [["levels", 64], ["data", 256], ["media", 1024]] as const;
+  for (const [kind, most] of kinds) {
+    let taken = 0;
+    while (waiting.pushDatagram(kind, new Uint8Array(1024), 0)) taken++;
+    assert.equal(taken, most);
+  }
+  assert.equal(counters.get("link_datagram_shed"), 3);
+});
+
+Deno.test("OutgoingQueue gives what is ordered and each kind its share in bytes, whatever their sizes", () => {
+  const sizes = { ordered: 100, media: 1_200, data: 60_000, levels: 500 };
+  const { outlet, queue: waiting } = queue();
+  const sent = { ordered: 0, media: 0, data: 0, levels: 0 };
+  const names = ["ordered", "media", "data", "levels"] as const;
+  const kinds = ["media", "data", "levels"] as const;
+  for (let now = 0; now < 20_000; now += 5) {
+    const fill = 20_000 - waiting.orderedBytes;
+    for (let i = 0; i < fill / sizes.ordered; i++) {
+      waiting.pushOrdered(new Uint8Array(sizes.ordered).fill(0));
+    }
+    for (const kind of kinds) {
+      const message = new Uint8Array(sizes[kind]).fill(names.indexOf(kind));
+      while (waiting.pushDatagram(kind, message, now)) continue;
+    }
+    waiting.pump(now);
+    for (const { payload } of outlet.sent.splice(0)) sent[names[payload[0]!]!] += payload.length;
+    outlet.bufferedAmount = Math.max(0, outlet.bufferedAmount - 5 * 1_000);
+  }
+  const all = sent.ordered + sent.media + sent.data + sent.levels;
+  // Of 4 + 4 + 2 + 1; ordered messages are so small that what each costs besides counts.
+  assert.ok(sent.ordered / all > 0.2, `${sent.ordered / all}`);
+  assert.ok(Math.abs(sent.media / all - 4 / 11) < 0.08, `${sent.media / all}`);
+  assert.ok(Math.abs(sent.data / all - 2 / 11) < 0.08, `${sent.data / all}`);
+  assert.ok(Math.abs(sent.levels / all - 1 / 11) < 0.04, `${sent.levels / all}`);
+});
+
+for (const [bytesPerMs, least, most] of [[125, 15, 64], [10_000, 127, 128]] as const) {
+  Deno.test(`OutgoingQueue gives a socket that takes ${bytesPerMs} bytes a ms at least ${least} KiB and ${most} at most`, () => {
+    const { outlet, queue: waiting } = queue();
+    const given: number[] = [];
+    for (let now = 0; now < 5_000; now += 5) {
+      while (waiting.orderedBytes < 200_000) waiting.pushOrdered(new Uint8Array(1_000));
+      waiting.pump(now);
+      if (now > 4_000) given.push(outlet.bufferedAmount / 1024);
+      outlet.bufferedAmount = Math.max(0, outlet.bufferedAmount - 5 * bytesPerMs);
+    }
+    assert.ok(Math.min(...given) >= least, `${Math.min(...given)}`);
+    assert.ok(Math.max(...given) <= most, `${Math.max(...given)}`);
+  });
+}
+
+Deno.test("OutgoingQueue says how much media waits, in the socket and before it, and of nothing else", () => {
+  const { outlet, queue: waiting } = queue();
   waiting.pushOrdered(new Uint8Array(200_000));
-  assert.deepEqual(taken(), ["media"]);
-  waiting.pushOrdered(new Uint8Array(800_000));
-  assert.deepEqual(taken(), []);
-  assert.equal(counters.get("link_datagram_shed"), 1 + 2 + 3);
+  for (let i = 0; i < 10; i++) waiting.pushDatagram("media", new Uint8Array(1_000), 0);
+  waiting.pump(0);
+  waiting.pushDatagram("media", new Uint8Array(1_000), 0);
+  assert.equal(waiting.mediaBytes, 11_000);
+  outlet.bufferedAmount = 0;
+  assert.equal(waiting.mediaBytes, 1_000);
+  waiting.pump(0);
+  outlet.bufferedAmount = 0;
+  assert.equal(waiting.mediaBytes, 0);
 });
 
 Deno.test("OutgoingQueue drops datagrams that waited too long, and takes none of a size of its own", () => {

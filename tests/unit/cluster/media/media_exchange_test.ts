@@ -45,6 +45,7 @@ class Node {
         protocol: 1,
         rttMs: 10,
         queuedBytes: 0,
+        mediaBytes: 0,
         secret: world.secretOf(this.id, peer),
       }),
       sendDatagram: (peer, _kind, bytes) => {

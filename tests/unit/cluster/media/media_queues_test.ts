@@ -15,9 +15,14 @@ Deno.test("MediaQueues tells ten times a second while datagrams go, by engines, 
     timers: platform.timers,
     links: {
       facts: (peer) =>
-        peer === B
-          ? undefined
-          : { isUp: true, protocol: 1, rttMs: 1, queuedBytes: waiting, secret: undefined },
+        peer === B ? undefined : {
+          isUp: true,
+          protocol: 1,
+          rttMs: 1,
+          queuedBytes: 7,
+          mediaBytes: waiting,
+          secret: undefined,
+        },
     },
     send: (command) => void told.push(command),
   });
