@@ -48,6 +48,7 @@ const AUDIO_BPS = AUDIO_BYTES * 8_000 / AUDIO_MS;
 /** A picture that stands for so long is frozen, ms. */
 const FREEZE_MS = 500;
 const NOTHING = -1;
+const VARIATION = 0.1;
 /** More than this part of the estimate is not kept free for what is sent again. */
 const MAX_REPAIRS = 0.2;
 
@@ -72,6 +73,8 @@ export interface LayeredOptions {
   readonly keyFramesEveryMs?: number;
   /** Absent: as LiveKit's clients send 720 lines. */
   readonly encoding?: Encoding;
+  /** Frames of one layer differ in size by up to this share; a tenth if absent. */
+  readonly variation?: number;
   /** Frames a second of each track; 30 if absent. */
   readonly fps?: number;
   /** Publishers send a frame at so many times its layer's rate; `Infinity`: at once. */
@@ -247,6 +250,7 @@ export class LayeredSource implements Source {
 
   #frameBytes(track: Track, size: number): number {
     const mean = this.#encoding.layerBps[track.spatial]! * this.#frameMs / 8_000;
-    return mean * size * (0.9 + 0.2 * this.#options.chance());
+    const { variation = VARIATION, chance } = this.#options;
+    return mean * size * (1 + variation * (2 * chance() - 1));
   }
 }

@@ -192,7 +192,7 @@ function longTcp(seed: number): Outcome {
   return {
     figures: figuresOf([one], forward, durationMs),
     gates: [
-      atLeast("media's share of the link", share, 0.15),
+      atLeast("media's share of the link", share, 0.2),
       atLeast("TCP's share of the link", tcp.acked * 8 / (2e6 * durationMs / 1000), 0.2),
     ],
     flows: [one],

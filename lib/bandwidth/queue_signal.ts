@@ -191,6 +191,7 @@ export class QueueSignal {
     const isUnseen = now < this.#unseenUntil && this.leastWaitMs > UNSEEN_QUEUE_MS &&
       !acked.isOfSamples;
     const state = isUnseen ? QUEUE.grows : this.#trendline.state;
+    if (state === QUEUE.steady && !this.#wasEmpty) return QUEUE.stands;
     if (state !== QUEUE.grows) return state;
     if (this.#isBorne) return QUEUE.drains;
     if (this.#isOfFrames) {
@@ -235,10 +236,14 @@ export class QueueSignal {
       !this.#isNarrow && this.queueMs < FRAMES_MS + this.#burstBytes * 8_000 / bps;
   }
 
-  /** It was empty a moment ago, and is no longer than what frames make before it is again. */
+  /** It was a moment ago: the path carries more than it is given. */
+  get #wasEmpty(): boolean {
+    return this.#arrivedAt - this.#emptyAt < EMPTIED_MS;
+  }
+
+  /** It is no longer than what frames make before it is empty again. */
   get #isOfFrames(): boolean {
-    const wasEmpty = this.#arrivedAt - this.#emptyAt < EMPTIED_MS;
-    return wasEmpty && !this.#isNarrow && this.queueMs < OF_FRAMES_MS + this.#driftMs;
+    return this.#wasEmpty && !this.#isNarrow && this.queueMs < OF_FRAMES_MS + this.#driftMs;
   }
 
   get #saysNothing(): boolean {

@@ -8,8 +8,12 @@
  */
 import { QUEUE, type QueueTrend } from "./trendline.ts";
 
-/** What is kept of the acknowledged rate when the queue grows. */
+/**
+ * What is kept of the acknowledged rate when the queue grows: by who sends in whole layers, and by
+ * who follows each figure, for whom less is enough.
+ */
 const BETA = 0.85;
+const BETA_FOLLOWED = 0.905;
 /** Far from where the queue grew last: so much more each second… */
 const GROWTH_PER_S = 1.08;
 const MIN_GROWTH_BPS = 1_000;
@@ -22,6 +26,8 @@ const RESPONSE_MS = 50;
 /** What was not acknowledged is not believed beyond this. */
 const MAX_OF_ACKED = 1.5;
 const HEADROOM_BPS = 10_000;
+/** …and where a queue stands near where it grew before, the path is full: not beyond this. */
+const MAX_OF_FULL = 1.03;
 /**
  * Where so many times the rate is acknowledged while no queue grows, the rate is wrong: what nobody
  * can send less of was sent all the same. So much of it the path carries.
@@ -117,14 +123,16 @@ export class RateControl {
     now: number,
   ): void {
     if (queue === QUEUE.grows) {
-      if (this.#mayLower(fullBps, rttMs, now)) this.#lower(fullBps, now);
+      if (this.#mayLower(fullBps, rttMs, now)) {
+        this.#lower(fullBps, isLimited ? BETA : BETA_FOLLOWED, now);
+      }
       this.#isHeld = true;
     } else if (queue === QUEUE.drains) this.#isHeld = true;
     else {
-      // Where it grew was somebody else's doing.
+      // Where it grew before was somebody else's doing.
       if (queue === QUEUE.others) this.#point.clear();
       if (this.#isHeld) this.#changedAt = now;
-      else this.#raise(ackedBps, rttMs, isLimited, now);
+      else this.#raise(ackedBps, rttMs, queue === QUEUE.stands, isLimited, now);
       this.#isHeld = false;
     }
   }
@@ -150,10 +158,10 @@ export class RateControl {
     return now - this.loweredAt >= gap || (ackedBps > 0 && ackedBps < this.bps / 2);
   }
 
-  #lower(ackedBps: number, now: number): void {
+  #lower(ackedBps: number, kept: number, now: number): void {
     this.beforeBps = this.bps;
-    let next = ackedBps > 0 ? ackedBps * BETA : this.bps / 2;
-    if (next > this.bps && this.#point.isKnown) next = this.#point.bps * BETA;
+    let next = ackedBps > 0 ? ackedBps * kept : this.bps / 2;
+    if (next > this.bps && this.#point.isKnown) next = this.#point.bps * kept;
     if (ackedBps > 0) {
       if (ackedBps < this.#point.lowerBps) this.#point.clear();
       this.#point.add(ackedBps);
@@ -163,16 +171,23 @@ export class RateControl {
     this.#changedAt = now;
   }
 
-  #raise(ackedBps: number, rttMs: number, isLimited: boolean, now: number): void {
+  #raise(
+    ackedBps: number,
+    rttMs: number,
+    stands: boolean,
+    isLimited: boolean,
+    now: number,
+  ): void {
     const elapsed = Math.max(0, Math.min(1, (now - this.#changedAt) / 1000));
     this.#changedAt = now;
     this.isCapped = isLimited;
     // What is not used is not known to be there: probes find out.
     if (ackedBps <= 0 || isLimited) return;
     if (this.#point.isKnown && ackedBps > this.#point.upperBps) this.#point.clear();
-    const limit = MAX_OF_ACKED * ackedBps + HEADROOM_BPS;
+    const isFull = stands && this.#point.isKnown;
+    const limit = isFull ? MAX_OF_FULL * ackedBps : MAX_OF_ACKED * ackedBps + HEADROOM_BPS;
     if (this.bps >= limit) {
-      this.isCapped = true;
+      this.isCapped = !isFull;
       return;
     }
     const added = this.#point.isKnown

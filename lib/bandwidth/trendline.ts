@@ -8,8 +8,11 @@
  * @module
  */
 
-/** What the queue does; that it is somebody else's (`others`) a line alone does not tell. */
-export const QUEUE = { steady: 0, grows: 1, drains: 2, others: 3 } as const;
+/**
+ * What the queue does. A line alone does not tell what else may be known of one that is steady:
+ * that it is not seen to be empty any more (`stands`), or that it is somebody else's (`others`).
+ */
+export const QUEUE = { steady: 0, grows: 1, drains: 2, stands: 3, others: 4 } as const;
 export type QueueTrend = (typeof QUEUE)[keyof typeof QUEUE];
 
 /** Groups that a line is drawn through: 0.1–0.7 s of video. */

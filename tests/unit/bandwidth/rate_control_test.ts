@@ -34,19 +34,57 @@ Deno.test("RateControl believes nothing of what exceeds it while the queue grows
 });
 
 const PATH_BPS = 1_000_000;
+const STEP_MS = 50;
 
-/** The rate 5 s after the queue grew, having done something else since; what fits is acknowledged. */
-function rateAfterGrowth(queue: QueueTrend): number {
-  const rate = new RateControl(1.2 * PATH_BPS, 50_000, 100_000_000);
+/** A rate that was lowered once, as the queue of a path of {@linkcode PATH_BPS} grew. */
+function lowered(): RateControl {
+  const rate = new RateControl(1.2 * PATH_BPS, 30_000, 5 * PATH_BPS);
   rate.update(QUEUE.grows, PATH_BPS, PATH_BPS, RTT_MS, false, 0);
-  for (let now = 50; now <= 5_000; now += 50) {
-    const acked = Math.min(rate.bps, PATH_BPS);
-    rate.update(queue, acked, acked, RTT_MS, false, now);
-  }
-  return rate.bps;
+  return rate;
 }
 
+/** Ten seconds in which all that is sent comes, up to a rate. */
+function pass(rate: RateControl, queue: QueueTrend, mostBps: number): void {
+  for (let now = STEP_MS; now <= 10_000; now += STEP_MS) {
+    const acked = Math.min(rate.bps, mostBps);
+    rate.update(queue, acked, acked, RTT_MS, false, now);
+  }
+}
+
+Deno.test("RateControl grows no further with a queue that stands near where it grew", () => {
+  const rate = lowered();
+  pass(rate, QUEUE.stands, PATH_BPS);
+  assert.ok(rate.bps <= 1.06 * PATH_BPS, `${rate.bps}`);
+  assert.equal(rate.isCapped, false, "what there is to send is not what ends growth");
+  const empties = lowered();
+  pass(empties, QUEUE.steady, PATH_BPS);
+  assert.ok(empties.bps > 1.1 * PATH_BPS, `${empties.bps}`);
+});
+
+Deno.test("RateControl grows beside a queue that stands while all that is sent comes", () => {
+  const rate = lowered();
+  pass(rate, QUEUE.stands, 5 * PATH_BPS);
+  assert.ok(rate.bps > 1.3 * PATH_BPS, `${rate.bps}`);
+});
+
+Deno.test("RateControl grows beside a queue that stands where none has ever grown", () => {
+  const rate = new RateControl(PATH_BPS, 30_000, 5 * PATH_BPS);
+  pass(rate, QUEUE.stands, 5 * PATH_BPS);
+  assert.ok(rate.bps > 2 * PATH_BPS, `${rate.bps}`);
+});
+
 Deno.test("RateControl forgets where the queue grew once it is somebody else's", () => {
-  const [near, free] = [rateAfterGrowth(QUEUE.steady), rateAfterGrowth(QUEUE.others)];
-  assert.ok(near < 1.18 * PATH_BPS && free > 1.22 * PATH_BPS, `${near}, ${free}`);
+  const rate = lowered();
+  pass(rate, QUEUE.others, 5 * PATH_BPS);
+  assert.ok(rate.bps > 1.5 * PATH_BPS, `${rate.bps}`);
+});
+
+Deno.test("RateControl falls less deep for who follows each figure than for whole layers", () => {
+  const fallen = (isLimited: boolean) => {
+    const rate = new RateControl(1.2 * PATH_BPS, 30_000, 5 * PATH_BPS);
+    rate.update(QUEUE.grows, PATH_BPS, PATH_BPS, RTT_MS, isLimited, 0);
+    return rate.bps / PATH_BPS;
+  };
+  assert.equal(fallen(true), 0.85);
+  assert.ok(fallen(false) > 0.9 && fallen(false) < 0.92, `${fallen(false)}`);
 });
