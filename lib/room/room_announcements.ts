@@ -118,14 +118,15 @@ export class RoomAnnouncements {
       info.state = ParticipantInfo_State.DISCONNECTED;
       info.disconnectReason = DisconnectReason.MIGRATION;
     }
-    const { sid, identity, version, state, disconnectReason } = info;
+    const { sid, identity, version, state, joinedAt, joinedAtMs } = info;
     this.#departed = this.#departed.filter((entry) => entry.at > at - DEPARTURE_MEMORY_MS)
       .slice(1 - MAX_DEPARTURES);
     this.#departed.push({ at, info: new ParticipantInfo({ sid, identity, version, state }) });
-    // Who comes and goes in a loop is told to be gone, and no more than that.
-    const told = this.#pace.waitMs(identity, at) === 0
-      ? info
-      : new ParticipantInfo({ sid, identity, version, state, disconnectReason });
+    // Who comes and goes in a loop is told to be gone, and no more than that: of which session, and
+    // when that began, as a later one of the same identity may be waiting to be told of.
+    const { disconnectReason } = info;
+    const short = { sid, identity, version, state, joinedAt, joinedAtMs, disconnectReason };
+    const told = this.#pace.waitMs(identity, at) === 0 ? info : new ParticipantInfo(short);
     this.#told(told, this.#announce(participant, told, vanished));
     if (!vanished) return;
     // If it is shown again it has the same sid, which must not count as gone then.

@@ -132,11 +132,10 @@ export class RoomDataTracks implements DataTrackHost<Session> {
     const infos = member.dataTracks.infos();
     for (const { sid } of infos) this.#publishers.delete(sid);
     this.#routing.get(member)?.();
-    this.#routing.delete(member);
-    if (infos.length > 0) {
-      this.#reconcileAll(infos);
-      member.setDataRoutes([]);
-    }
+    // (What waited to be told may be that its last track has ended.)
+    const waited = this.#routing.delete(member);
+    if (infos.length > 0) this.#reconcileAll(infos);
+    if (infos.length > 0 || waited) member.setDataRoutes([]);
     if (session !== undefined) this.#forget(session);
     this.#route();
   }

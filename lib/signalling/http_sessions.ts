@@ -134,7 +134,7 @@ export class HttpSessions {
     if (!placed.ok) return placed;
     const { join } = placed;
     const session = this.admission.admitSession(join);
-    if (!session.ok) return refuse(503, session.body);
+    if (!session.ok) return session === TOO_SOON ? TOO_SOON : refuse(503, session.body);
     const room = roomOf(this.rooms, join);
     const sink = new AnswerSink();
     const init = { ...participantInit(join), ...traits, oneShot: true, autoSubscribe: false };

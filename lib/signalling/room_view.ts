@@ -61,7 +61,8 @@ export class RoomView {
     for (const { mid } of this.#sections.video) this.#qualities.set(mid, choice.quality);
     this.#unwatch = room.tracks.watch({
       trackThere: (_publisher, track, before) => {
-        if (before === undefined || !isSameChoice(before, track)) this.#lookAfter(SETTLE_MS);
+        const isSame = before !== undefined && isSameChoice(before, track);
+        this.#lookAfter(isSame ? WAITING_MS : SETTLE_MS);
       },
       trackGone: () => this.#lookAfter(SETTLE_MS),
     });
@@ -167,7 +168,8 @@ export class RoomView {
 
 /**
  * Whether a track is to viewers what it was. Muted, or of another size, it is: its publisher may
- * say so many times a second, and each of the viewers would look at all tracks.
+ * say so many times a second, and each of the viewers would look at all tracks. They look later, as
+ * who may see it, or in which codec, may be another matter by then.
  */
 function isSameChoice(before: PublishedTrack, track: PublishedTrack): boolean {
   const codecs = ({ upTracks }: PublishedTrack) =>

@@ -66,6 +66,8 @@ export interface SignalServiceOptions {
 
 /** Counting all tracks takes no more than one part in so many of the time. */
 const COUNT_PACE = 20;
+/** …for so long at most, ms: a process that was stopped meanwhile took no time to count. */
+const COUNTED_FOR_MS = 5_000;
 
 /** All sessions of this server's clients, and who may begin one. */
 export class SignalService {
@@ -119,7 +121,8 @@ export class SignalService {
     const startedUs = clock.nowUs();
     const tracks = rooms.trackCount();
     const tookMs = (clock.nowUs() - startedUs) / 1000;
-    this.#counted = { tracks, until: clock.now() + tookMs * COUNT_PACE };
+    const restMs = Math.min(COUNTED_FOR_MS, tookMs * COUNT_PACE);
+    this.#counted = { tracks, until: clock.now() + restMs };
     return tracks;
   }
 

@@ -424,3 +424,25 @@ Deno.test("viewers look at a room's tracks when there are others to choose from,
   await world.world.pass(100, 20);
   assert.ok(looks > 0);
 });
+
+Deno.test("a WHEP viewer goes over to others once what it sees is kept from it", async () => {
+  const world = new WhipWorld();
+  const ann = await world.world.joined("ann");
+  await publishBoth(ann);
+  const bob = await world.world.joined("bob");
+  await publishBoth(bob);
+  const { shown } = await watching(world);
+  await world.world.pass(3_000, 100);
+  assert.equal(shown()["2"], ann.upTrack("2"));
+  const value = { allParticipants: false, trackPermissions: [] };
+  await ann.request(
+    { case: "subscriptionPermission", value } as unknown as Parameters<
+      ScriptedClient["request"]
+    >[0],
+  );
+  const [{ sid }] = bob.participant.tracks as [typeof bob.participant.tracks[number]];
+  await bob.participant.muteTrack(sid, true);
+  await bob.participant.muteTrack(sid, false);
+  await world.world.pass(3_000, 100);
+  assert.equal(shown()["2"], bob.upTrack("2"));
+});

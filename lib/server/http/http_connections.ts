@@ -160,7 +160,8 @@ export class HttpConnections<C> {
     if (place === undefined) return [];
     place.unsent += bytes;
     this.#sending.add(place, bytes);
-    place.block.sending.add(place, bytes);
+    // (A forwarder's say nothing of its neighbours.)
+    if (!place.isForwarder) place.block.sending.add(place, bytes);
     const { unsentBytes, unsentBytesOfAddress } = this.limits;
     const { sending } = place.block;
     // One answer alone may be larger than all together.
@@ -180,7 +181,7 @@ export class HttpConnections<C> {
   #unsend(place: Place<C>, bytes: number): void {
     place.unsent -= bytes;
     this.#sending.remove(place, bytes, place.unsent === 0);
-    place.block.sending.remove(place, bytes, place.unsent === 0);
+    if (!place.isForwarder) place.block.sending.remove(place, bytes, place.unsent === 0);
   }
 
   #makeRoom(sending: Sending<C>, most: number, kept: Place<C> | undefined): C[] {

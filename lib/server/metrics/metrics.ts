@@ -31,6 +31,8 @@ const FRESH_FOR_MS = 1_000;
 const LOOK_INTERVAL_MS = 5_000;
 /** All answers together take no more than one part in so many of the time. */
 const WRITING_PACE = 10;
+/** …for so long at most, ms: a process that was stopped meanwhile took no time to write. */
+const WRITTEN_FOR_MS = 10_000;
 /** A media plane that does not answer by then is left out. */
 const STATS_TIMEOUT_MS = 1_000;
 
@@ -123,7 +125,8 @@ export class Metrics {
     const startedUs = clock.nowUs();
     const text = await this.#instruments.registry.metrics();
     const tookMs = (clock.nowUs() - startedUs) / 1000;
-    this.#written = { text, until: clock.now() + tookMs * WRITING_PACE };
+    const restMs = Math.min(WRITTEN_FOR_MS, tookMs * WRITING_PACE);
+    this.#written = { text, until: clock.now() + restMs };
     return text;
   }
 

@@ -216,3 +216,14 @@ Deno.test("httpConnectionLimits() stay well below the descriptors there are", ()
   }
   assert.equal(httpConnectionLimits(1_048_576).connections, 50_000);
 });
+
+Deno.test("HttpConnections ends none of a forwarder's for what its neighbours do not take", () => {
+  const { connections } = world();
+  connections.enter(1, MINE, 0, true);
+  connections.enter(2, MINE, 0);
+  assert.deepEqual(connections.sends(1, 59), []);
+  assert.deepEqual(connections.sends(2, 20), []);
+  connections.sent(1, 59);
+  connections.sent(2, 20);
+  assert.equal(connections.unsentBytes, 0);
+});
