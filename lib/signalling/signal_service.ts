@@ -64,11 +64,6 @@ export interface SignalServiceOptions {
   readonly signToken: TokenSigner;
 }
 
-/** Counting all tracks takes no more than one part in so many of the time. */
-const COUNT_PACE = 20;
-/** …for so long at most, ms: a process that was stopped meanwhile took no time to count. */
-const COUNTED_FOR_MS = 5_000;
-
 /** All sessions of this server's clients, and who may begin one. */
 export class SignalService {
   readonly #server: ServerIdentity;
@@ -76,8 +71,6 @@ export class SignalService {
   readonly #encoder = new ResponseEncoder();
   readonly #turns: RequestTurns;
   readonly #budgets: UserBudgets;
-  /** Tracks, and until when they are not counted again. */
-  #counted = { tracks: 0, until: -Infinity };
   /** What each had when it came, wherever it is moved. */
   readonly #budgetOf = new WeakMap<Session, RequestBudget>();
 
@@ -104,26 +97,14 @@ export class SignalService {
     if (!this.#mayCreate(join) && !rooms.shared && rooms.get(join.roomName) === undefined) {
       return NO_ROOM;
     }
-    if (maxTracks === 0 || join.reconnect || this.#countTracks() < maxTracks) return { ok: true };
+    if (maxTracks === 0 || join.reconnect) return { ok: true };
+    if (rooms.recentTrackCount() < maxTracks) return { ok: true };
     return {
       ok: false,
       status: 503,
       body: "node has exceeded its configured limit",
       takers: "any",
     };
-  }
-
-  /** Of all rooms: where that takes long, as they were a moment ago. */
-  #countTracks(): number {
-    const { rooms } = this.options;
-    const { clock } = rooms.context.platform;
-    if (clock.now() < this.#counted.until) return this.#counted.tracks;
-    const startedUs = clock.nowUs();
-    const tracks = rooms.trackCount();
-    const tookMs = (clock.nowUs() - startedUs) / 1000;
-    const restMs = Math.min(COUNTED_FOR_MS, tookMs * COUNT_PACE);
-    this.#counted = { tracks, until: clock.now() + restMs };
-    return tracks;
   }
 
   /** Whether the session that a client returns to is here. */

@@ -8,6 +8,7 @@
  * @module
  */
 import process from "node:process";
+import { DearValue } from "../../base/dear_value.ts";
 import type { Cancel, Platform } from "../../base/platform.ts";
 import type { EngineStats } from "../../engine/messages/media_messages.ts";
 import type { RoomObserver } from "../../room/context/room_events.ts";
@@ -31,7 +32,7 @@ const FRESH_FOR_MS = 1_000;
 const LOOK_INTERVAL_MS = 5_000;
 /** All answers together take no more than one part in so many of the time. */
 const WRITING_PACE = 10;
-/** …for so long at most, ms: a process that was stopped meanwhile took no time to write. */
+/** One answer is given for so long at most, ms. */
 const WRITTEN_FOR_MS = 10_000;
 /** A media plane that does not answer by then is left out. */
 const STATS_TIMEOUT_MS = 1_000;
@@ -67,14 +68,14 @@ export class Metrics {
   #looking: Promise<void> | undefined;
   #lookedAt = -Infinity;
   #writing: Promise<string> | undefined;
-  /** The last answer, and until when it is given again. */
-  #written = { text: "", until: -Infinity };
+  readonly #written: DearValue<string>;
   #cpuSeconds = 0;
   readonly #openDescriptors: OpenDescriptors;
 
   constructor(readonly platform: Pick<Platform, "clock" | "timers" | "log">, nodeId: string) {
     this.#instruments = createInstruments({ node_id: nodeId, node_type: "SERVER" });
     this.roomObserver = this.#rooms = new RoomMetrics(this.#instruments, platform.clock);
+    this.#written = new DearValue(platform.clock, WRITING_PACE, WRITTEN_FOR_MS);
     this.#signals = new SignalMetrics(this.#instruments);
     this.#media = new MediaMetrics(this.#instruments);
     this.#nodes = new NodeMetrics(this.#instruments);
@@ -115,19 +116,14 @@ export class Metrics {
       if (open !== undefined) this.#instruments.openDescriptors.set(open);
       await this.#look();
     }
-    if (this.platform.clock.now() < this.#written.until) return this.#written.text;
-    return await (this.#writing ??= this.#write().finally(() => this.#writing = undefined));
+    return this.#written.kept ??
+      await (this.#writing ??= this.#write().finally(() => this.#writing = undefined));
   }
 
   /** Clients of every kind are series of their own, which take a tenth of a second. */
   async #write(): Promise<string> {
-    const { clock } = this.platform;
-    const startedUs = clock.nowUs();
-    const text = await this.#instruments.registry.metrics();
-    const tookMs = (clock.nowUs() - startedUs) / 1000;
-    const restMs = Math.min(WRITTEN_FOR_MS, tookMs * WRITING_PACE);
-    this.#written = { text, until: clock.now() + restMs };
-    return text;
+    const startedUs = this.platform.clock.nowUs();
+    return this.#written.made(await this.#instruments.registry.metrics(), startedUs);
   }
 
   get contentType(): string {
