@@ -37,17 +37,34 @@ const COUNTED_PACKETS = 500;
 /** Where copies hide what is lost it has to be whole for so many times as long. */
 const HIDDEN_TIMES = 3;
 
+/** Packets that were told of lately. */
+class LatelyTold {
+  expected = 0;
+  lost = 0;
+
+  add(expected: number, lost: number): void {
+    while (this.expected > COUNTED_PACKETS) {
+      this.expected /= 2;
+      this.lost /= 2;
+    }
+    this.expected += expected;
+    this.lost += Math.min(lost, expected);
+  }
+
+  clear(): void {
+    this.expected = this.lost = 0;
+  }
+}
+
 /** Of one path. */
 export class CopiesByNeed {
   isNeeded = true;
   /** By reports on audio, and by numbers of all packets, much is lost. */
   #isMuchOfAudio = false;
   #isMuchOfAll = false;
-  #expected = 0;
-  #lost = 0;
-  /** Of what was sent again. */
-  #hiddenExpected = 0;
-  #hiddenLost = 0;
+  readonly #told = new LatelyTold();
+  /** The same of what was sent again: what is lost with its copies is little of what is lost. */
+  readonly #toldHidden = new LatelyTold();
   #holdMs = START_MS;
   /** The last loss, or when the path was first heard of; `Infinity` before that. */
   #since = Infinity;
@@ -76,12 +93,9 @@ export class CopiesByNeed {
   /** Of what comes with two copies little is known: with one it shows whether they are needed. */
   #ease(now: number): void {
     this.#isMuchOfAudio = false;
-    this.#expected =
-      this.#lost =
-      this.#hiddenExpected =
-      this.#hiddenLost =
-      this.#came =
-        0;
+    this.#told.clear();
+    this.#toldHidden.clear();
+    this.#came = 0;
     this.#since = now;
   }
 
@@ -101,27 +115,15 @@ export class CopiesByNeed {
    * @param isHidden They were sent again.
    */
   counted(expected: number, lost: number, isHidden = false): void {
-    if (isHidden) return this.#countHidden(expected, lost);
-    while (this.#expected > COUNTED_PACKETS) {
-      this.#expected /= 2;
-      this.#lost /= 2;
+    const told = isHidden ? this.#toldHidden : this.#told;
+    told.add(expected, lost);
+    if (isHidden) {
+      if (told.lost >= LEAST_LOST) this.#isMuchOfAudio = true;
+      return;
     }
-    this.#expected += expected;
-    this.#lost += Math.min(lost, expected);
-    const share = this.#lost / this.#expected;
-    if (share >= MUCH_LOSS && this.#lost >= LEAST_LOST) this.#isMuchOfAudio = true;
+    const share = told.lost / told.expected;
+    if (share >= MUCH_LOSS && told.lost >= LEAST_LOST) this.#isMuchOfAudio = true;
     else if (!(share >= LITTLE_LOSS)) this.#isMuchOfAudio = false;
-  }
-
-  /** What is lost with its copies is little of what is lost. */
-  #countHidden(expected: number, lost: number): void {
-    while (this.#hiddenExpected > COUNTED_PACKETS) {
-      this.#hiddenExpected /= 2;
-      this.#hiddenLost /= 2;
-    }
-    this.#hiddenExpected += expected;
-    this.#hiddenLost += Math.min(lost, expected);
-    if (this.#hiddenLost >= LEAST_LOST) this.#isMuchOfAudio = true;
   }
 
   /** Of all packets, most of them video, so much was lost lately, 0–1: audio loses as much. */
@@ -150,12 +152,9 @@ export class CopiesByNeed {
   /** Packets take another path from now on, of which nothing is known. */
   pathChanged(): void {
     this.#isMuchOfAudio = this.#isMuchOfAll = false;
-    this.#expected =
-      this.#lost =
-      this.#hiddenExpected =
-      this.#hiddenLost =
-      this.#came =
-        0;
+    this.#told.clear();
+    this.#toldHidden.clear();
+    this.#came = 0;
     this.isNeeded = true;
     this.#holdMs = START_MS;
     this.#since = Infinity;

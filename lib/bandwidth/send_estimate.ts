@@ -420,12 +420,13 @@ export class SendEstimate {
     const packets = this.packets;
     const sentAt = packets.sentAt(slot);
     const bytes = packets.bytes(slot);
-    const isAgain = packets.isAgain(slot);
-    if (packets.fate(slot) === FATE.lost && !isAgain) this.#loss.correct(bytes);
-    else if (!isAgain) this.#loss.add(bytes, false, sentAt);
-    packets.setFate(slot, FATE.received);
     const isSample = this.#sampling.isSample(sentAt);
-    if (!isAgain) this.#queue.arrived(bytes, sentAt, arrivedAt, now, isSample);
+    if (!packets.isAgain(slot)) {
+      if (packets.fate(slot) === FATE.lost) this.#loss.correct(bytes);
+      else this.#loss.add(bytes, false, sentAt);
+      this.#queue.arrived(bytes, sentAt, arrivedAt, now, isSample);
+    }
+    packets.setFate(slot, FATE.received);
     const { isLimited } = this.#appLimit;
     if (isSample) {
       const elapsedMs = this.#sampling.arrived(sequence16, arrivedAt);

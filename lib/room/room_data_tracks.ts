@@ -204,15 +204,25 @@ export class RoomDataTracks implements DataTrackHost<Session> {
 
   /** All of them are told each time, so that the last time is enough. */
   #tellHandles(subscriber: Session): void {
-    if (this.#waiting.has(subscriber)) return;
+    this.#inPace(subscriber, this.#handlePace, this.#waiting, () => this.#sendHandles(subscriber));
+  }
+
+  /** Does something about `member` now or, once for all calls until then, when its pace has it. */
+  #inPace<M extends Member>(
+    member: M,
+    pace: UpdatePace,
+    waiting: Map<M, Cancel>,
+    act: () => void,
+  ): void {
+    if (waiting.has(member)) return;
     const { clock, timers } = this.platform;
-    const waitMs = this.#handlePace.waitMs(subscriber.identity, clock.now());
-    if (waitMs === 0) return this.#sendHandles(subscriber);
+    const waitMs = pace.waitMs(member.identity, clock.now());
+    if (waitMs === 0) return act();
     const cancel = timers.after(waitMs, () => {
-      this.#waiting.delete(subscriber);
-      this.#sendHandles(subscriber);
+      waiting.delete(member);
+      act();
     });
-    this.#waiting.set(subscriber, cancel);
+    waiting.set(member, cancel);
   }
 
   #sendHandles(subscriber: Session): void {
@@ -248,15 +258,7 @@ export class RoomDataTracks implements DataTrackHost<Session> {
 
   /** All of them are told each time, as handles are. */
   #routeSoon(publisher: Member): void {
-    if (this.#routing.has(publisher)) return;
-    const { clock, timers } = this.platform;
-    const waitMs = this.#routePace.waitMs(publisher.identity, clock.now());
-    if (waitMs === 0) return this.#routeFrom(publisher);
-    const cancel = timers.after(waitMs, () => {
-      this.#routing.delete(publisher);
-      this.#routeFrom(publisher);
-    });
-    this.#routing.set(publisher, cancel);
+    this.#inPace(publisher, this.#routePace, this.#routing, () => this.#routeFrom(publisher));
   }
 
   #routeFrom(publisher: Member): void {
