@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { PathCondition } from "../../tests/support/wire/impaired_paths.ts";
+import { lossyPath, type PathCondition } from "../../tests/support/wire/impaired_paths.ts";
 
 /** One row of the table. */
 export interface NamedCondition extends PathCondition {
@@ -18,15 +18,12 @@ export interface NamedCondition extends PathCondition {
 /** So long the queue in front of a bottleneck becomes, ms. */
 const QUEUE_MS = 300;
 
-/** Loss is the same both ways, and independent from packet to packet. */
 function lossy(loss: number, rttMs: number): NamedCondition {
-  const way = { delayMs: rttMs / 2, loss };
   const percent = `${loss * 100} %`;
   return {
     name: `loss-${loss * 100}-${rttMs}`,
     title: `${percent} lost, ${rttMs} ms`,
-    down: way,
-    up: way,
+    ...lossyPath(loss, rttMs / 2),
     videos: 1,
     recovers: false,
   };

@@ -20,14 +20,11 @@ import {
   type StreamTotals,
   totalsOf,
 } from "../support/sdk/stream_totals.ts";
-import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
+import { ImpairedPaths, lossyPath, type PathCondition } from "../support/wire/impaired_paths.ts";
 
 const ROOM = "audio-copies";
 const WHOLE: PathCondition = { down: { delayMs: 25 }, up: { delayMs: 25 } };
-const LOSSY: PathCondition = {
-  down: { delayMs: 25, loss: 0.05 },
-  up: { delayMs: 25, loss: 0.05 },
-};
+const LOSSY = lossyPath(0.05);
 const LOOK_MS = 10_000;
 /** Less than this is made up, beside what a late machine does to the sound of anybody. */
 const WHOLE_SOUND = 0.02;

@@ -14,13 +14,10 @@ import { ChromiumBrowser } from "../support/sdk/chromium.ts";
 import { serveClientPage } from "../support/sdk/client_page_server.ts";
 import { openDistantSubscriber } from "../support/sdk/distant_client.ts";
 import { figuresBetween, MACHINE_CONCEALS, totalsOf } from "../support/sdk/stream_totals.ts";
-import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
+import { ImpairedPaths, lossyPath } from "../support/wire/impaired_paths.ts";
 
 const ROOM = "audio-duplicates";
-const LOSSY: PathCondition = {
-  down: { delayMs: 25, loss: 0.1 },
-  up: { delayMs: 25, loss: 0.1 },
-};
+const LOSSY = lossyPath(0.1);
 /** Reports of the first losses come from Firefox each 2.5 to 7.5 s. */
 const TOLD_MS = 12_000;
 const LOOK_MS = 20_000;

@@ -19,13 +19,10 @@ import {
 } from "../support/sdk/distant_client.ts";
 import { figuresBetween } from "../support/sdk/stream_totals.ts";
 import { NOISY_CAMERA } from "../support/sdk/sdk_client.ts";
-import { ImpairedPaths, type PathCondition } from "../support/wire/impaired_paths.ts";
+import { ImpairedPaths, lossyPath, type PathCondition } from "../support/wire/impaired_paths.ts";
 
 const ROOM = "impaired";
-const LOSSY: PathCondition = {
-  down: { delayMs: 25, loss: 0.05 },
-  up: { delayMs: 25, loss: 0.05 },
-};
+const LOSSY = lossyPath(0.05);
 const NARROW: PathCondition = {
   down: { delayMs: 25, rateBps: 500_000, queueMs: 300 },
   up: { delayMs: 25 },

@@ -1,7 +1,7 @@
 /** What of the main thread one user may take, by whatever door it comes in. */
 import assert from "node:assert/strict";
 import { SignalRequest, UpdateSubscription } from "@livekit/protocol";
-import { World } from "../support/virtual/scripted_client.ts";
+import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { fragment, WHIP_OFFER, WhipWorld } from "../support/virtual/whip_world.ts";
 
 const ping = new SignalRequest({ message: { case: "ping", value: 1n } }).toBinary();
@@ -15,17 +15,21 @@ function measured(world: World): (us: number) => void {
   return (us) => void (spentUs += us);
 }
 
+async function askTwice(world: World, client: ScriptedClient): Promise<void> {
+  const value = new UpdateSubscription({ trackSids: ["TR_x"], subscribe: true });
+  for (let i = 0; i < 2; i++) {
+    await client.request({ case: "subscription", value });
+    await world.pass(1, 1);
+  }
+}
+
 Deno.test("a request that keeps the thread is charged for all of the time that it does", async () => {
   const world = new World();
   const spend = measured(world);
   const alice = await world.joined("alice");
   await world.pass(2_000, 500);
   alice.participant.updateSubscription = () => spend(200_000);
-  const value = new UpdateSubscription({ trackSids: ["TR_x"], subscribe: true });
-  for (let i = 0; i < 2; i++) {
-    await alice.request({ case: "subscription", value });
-    await world.pass(1, 1);
-  }
+  await askTwice(world, alice);
   alice.socket.onMessage(ping);
   await world.pass(550, 50);
   assert.equal(alice.all("pong").length, 0, "400 ms are a quarter of 1,600, and 250 were left");
@@ -40,11 +44,7 @@ Deno.test("who leaves and comes back has of the thread what it had left", async 
   const bob = await world.joined("bob");
   await world.pass(2_000, 500);
   alice.participant.updateSubscription = () => spend(240_000);
-  const value = new UpdateSubscription({ trackSids: ["TR_x"], subscribe: true });
-  for (let i = 0; i < 2; i++) {
-    await alice.request({ case: "subscription", value });
-    await world.pass(1, 1);
-  }
+  await askTwice(world, alice);
   alice.participant.close(1, "none");
   const admission = () => world.service.admitSession(world.parameters("alice"));
   assert.deepEqual(admission(), {

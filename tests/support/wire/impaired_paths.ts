@@ -25,6 +25,11 @@ export interface PathCondition {
   readonly up: PathFigures;
 }
 
+/** Loses the same share of packets both ways, 0–1, each by itself, and takes so long each way. */
+export function lossyPath(loss: number, delayMs = 25): PathCondition {
+  return { down: { delayMs, loss }, up: { delayMs, loss } };
+}
+
 /** Namespaces with their paths; disposing removes them. */
 export class ImpairedPaths implements AsyncDisposable {
   /** Where a server has to listen, and to tell that it is. */
