@@ -59,8 +59,8 @@ export class LossyProxy implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#upWay.clear();
-    this.#downWay.clear();
+    this.#upWay.end();
+    this.#downWay.end();
     this.#pulse.end();
     await Promise.all(
       [...this.#sockets].map((socket) =>
@@ -112,13 +112,17 @@ export class LossyProxy implements AsyncDisposable {
 class DueQueue {
   readonly #waiting: { readonly at: number; readonly send: () => void }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #hasEnded = false;
 
   push(due: { readonly at: number; readonly send: () => void }): void {
+    // Sockets say what they had read already while others of the same way are closed.
+    if (this.#hasEnded) return;
     this.#waiting.push(due);
     this.#flush();
   }
 
-  clear(): void {
+  end(): void {
+    this.#hasEnded = true;
     clearTimeout(this.#timer);
     this.#waiting.length = 0;
   }

@@ -22,6 +22,8 @@ const LINES_OF_CRASH = 60;
 const COLOR = /\x1b\[[0-9;]*m/g;
 /** Deno's last line about a run's tests. */
 const TOTALS = /^(?:ok|FAILED) \| (\d+) passed(?: \((\d+) steps?\))? \| (\d+) failed(.*)$/;
+/** How the name of a run of one file ends. */
+const TEST_FILE = "_test.ts";
 /** How a failure begins in the section of errors, and how failures are listed after it. */
 const FAILURE = /^.* => \S+:\d+:\d+$/;
 /** What failed outside of tests, which stands in no line of theirs. */
@@ -47,7 +49,10 @@ export interface RunSummary {
   readonly passedTests: ReadonlySet<string>;
   /** What failed at first, and passed when it was run again. */
   readonly unsteady: readonly string[];
-  /** Whether it came to its totals; without them it counts as one failure. */
+  /**
+   * Whether each test had its turn: an uncaught error ends a file early, and a run that did not come
+   * to its totals counts as one failure.
+   */
   readonly isWhole: boolean;
 }
 
@@ -68,7 +73,9 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   ];
   const failures = failuresIn(lines);
   const passedTests = new Set(lines.flatMap((line) => PASSED_LINE.exec(line)?.[1] ?? []));
-  const isWhole = totals !== undefined;
+  const hasTotals = totals !== undefined;
+  const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
+  const isOneFile = name.endsWith(TEST_FILE);
   const told = {
     passed,
     steps,
@@ -77,11 +84,12 @@ export function summarize(name: string, output: string, success: boolean): RunSu
     failedFiles: [],
     passedTests,
     unsteady: [],
-    isWhole,
+    isWhole: hasTotals && isAllNamed,
   };
-  if (success && isWhole && failed === 0) return told;
+  if (success && hasTotals && failed === 0) return told;
   if (failed > 0) {
-    const isAllNamed = !lines.some((line) => UNCAUGHT.test(line));
+    // Which tests it ended is told for none of them, but of a single file all run again.
+    if (!isAllNamed && isOneFile) return { ...told, failedFiles: [name] };
     return {
       ...told,
       failedFiles: isAllNamed && failures.length >= failed ? failedFilesIn(lines) : [],
@@ -93,7 +101,7 @@ export function summarize(name: string, output: string, success: boolean): RunSu
   return {
     ...told,
     failed: 1,
-    failedFiles: name.endsWith("_test.ts") && !isWhole ? [name] : [],
+    failedFiles: isOneFile && !hasTotals ? [name] : [],
     failures: [
       [`${name} ended without success; its last lines:`, ...last, ...named].join("\n"),
       ...failures,
@@ -121,9 +129,10 @@ function failedFilesIn(lines: readonly string[]): string[] {
  *   tests among the passed ones, and the failures told as unsteady.
  */
 export function afterRunAlone(first: RunSummary, alone: RunSummary): RunSummary {
-  if (alone.failed > 0 || alone.passed < first.failed) return first;
-  // One of a single file that did not come to its totals has said nothing else.
+  if (alone.failed > 0 || alone.passed === 0) return first;
+  // One of a single file that did not come to its end has said nothing else.
   if (!first.isWhole) return { ...alone, unsteady: first.failures };
+  if (alone.passed < first.failed) return first;
   // A run that did not have each of them has shown nothing.
   const isPassed = (failure: string) => alone.passedTests.has(failedTestOf(failure));
   if (!first.failures.every(isPassed)) return first;
@@ -149,7 +158,7 @@ function failuresIn(lines: readonly string[]): string[] {
   if (from < 0 || to < from) return [];
   const entries: string[][] = [];
   for (const line of lines.slice(from + 1, to)) {
-    if (FAILURE.test(line)) entries.push([]);
+    if (FAILURE.test(line) || UNCAUGHT.test(line)) entries.push([]);
     entries.at(-1)?.push(line);
   }
   return entries.map((entry) => shortened(entry).join("\n").trimEnd());

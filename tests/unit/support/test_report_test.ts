@@ -127,18 +127,49 @@ Deno.test("a file whose process died is run again, alone", () => {
   assert.deepEqual(summarize("tests/a_test.ts", GOOD, false).failedFiles, [], "came to its totals");
 });
 
+Deno.test("a file that an uncaught error ended is run again, alone, with all of its tests", () => {
+  const stray = `running 2 tests from ./tests/a_test.ts
+one ... ok (1ms)
+two ... cancelled (0ms)
+
+ ERRORS 
+
+./tests/a_test.ts (uncaught error)
+error: Error: Not running
+    at ./tests/help.ts:4:10
+
+ FAILURES 
+
+./tests/a_test.ts (uncaught error)
+
+FAILED | 1 passed | 2 failed (2s)
+`;
+  const first = summarize("tests/a_test.ts", stray, false);
+  assert.deepEqual([first.passed, first.failed, first.failedFiles], [1, 2, ["tests/a_test.ts"]]);
+  const again = afterRunAlone(first, summarize("again", GOOD, true));
+  assert.deepEqual([again.passed, again.failed], [2, 0]);
+  assert.match(
+    closingReport([again], 1),
+    /RUN AGAIN, ALONE: \.\/tests\/a_test.ts \(uncaught error\)/,
+  );
+  assert.equal(afterRunAlone(first, summarize("again", stray, false)), first, "each time");
+  const none = summarize("again", "ok | 0 passed | 0 failed (0ms)\n", true);
+  assert.equal(afterRunAlone(first, none), first, "no test was found");
+  assert.deepEqual(summarize("all other tests", stray, false).failedFiles, [], "of many files");
+});
+
 Deno.test("summarize() names no files where it does not know them all", () => {
   assert.deepEqual(summarize("a", GOOD, true).failedFiles, []);
   assert.deepEqual(summarize("c", "one ... FAILED (1ms)", false).failedFiles, [], "killed");
   const oneUnnamed = BAD.replace("1 failed", "2 failed");
   assert.deepEqual(summarize("b", oneUnnamed, false).failedFiles, []);
-  // Two failed steps of one test are two entries: as many as there are failures.
+  // Two failed steps of one test are two entries, so there are as many as failures.
   const oneUncaught = oneUnnamed.replace(
     "two => ./tests/b_test.ts:3:6\nerror",
     "two ... a => ./tests/b_test.ts:3:6\nerror: x\n\n" +
       "./tests/c_test.ts (uncaught error)\nerror: y\n\ntwo ... b => ./tests/b_test.ts:5:6\nerror",
   );
-  assert.equal(summarize("b", oneUncaught, false).failures.length, 2);
+  assert.equal(summarize("b", oneUncaught, false).failures.length, 3);
   assert.deepEqual(summarize("b", oneUncaught, false).failedFiles, []);
 });
 
