@@ -36,6 +36,8 @@ export interface SignalEntrance {
   confirm(join: JoinParameters): Promise<Admission>;
   /** Whether the session that a client returns to is here. */
   isHere(join: JoinParameters): boolean;
+  /** As much of `admitSession` as is known without others, before whom it is asked. */
+  admitHere(join: JoinParameters): Admission;
   /** What else can refuse the start of a session, for example a full room; then it is over. */
   admitSession(join: JoinParameters): Admission;
   /** A join that was placed is not opened after all. */
@@ -69,6 +71,8 @@ export function rtcRoute(options: RtcRouteOptions, version: SignalVersion): Rout
       return await carried?.instead(result) ?? toldToJoinAnew(exchange, options, result, carried) ??
         refuse(result, exchange);
     }
+    const here = signals.admitHere(result.join);
+    if (!here.ok) return refuse(here, exchange);
     const elsewhere = await answeredElsewhere(result.join, signals, carried);
     if (elsewhere !== undefined) return elsewhere;
     const placed = await signals.place(result.join);

@@ -541,6 +541,7 @@ class ComposedServer implements SfuServer {
       confirm: (join) => signals.confirm(join),
       isHere: (join) => signals.isHere(join),
       place: (join) => signals.place(join),
+      admitHere: (join) => signals.admitHere(join),
       admitSession: (join) => signals.admitSession(join),
       forgo: (join) => signals.forgo(join),
       turnOf: (owner) => signals.turnOf(owner),

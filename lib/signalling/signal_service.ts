@@ -129,9 +129,14 @@ export class SignalService {
 
   async #enter(join: JoinParameters): Promise<Placement> {
     const { rooms } = this.options;
+    const here = this.admitHere(join);
+    if (!here.ok) return here;
     const placed = await enterRoom(rooms, join, this.#mayCreate(join));
     // Other nodes may have barred it, which is known only now.
     const barred = placed.ok ? moderationRefusal(join, rooms) : undefined;
+    if (placed.ok && barred === undefined) return placed;
+    // Others were asked in vain, which nobody may have done again and again.
+    this.#budgets.of(join).charge(joinCostUs(0));
     if (!placed.ok || barred === undefined) return placed;
     this.forgo(placed.join);
     return barred;
@@ -143,6 +148,27 @@ export class SignalService {
     if (budget.waitMs() === 0) return budget;
     this.options.counters.count("signal_join_too_soon");
     return undefined;
+  }
+
+  /**
+   * As much of {@linkcode admitSession} as this node knows by itself: asked before other nodes or
+   * their directory are, so that who is refused costs them nothing.
+   */
+  admitHere(join: JoinParameters): Admission {
+    if (!this.#mayCome(join)) return TOO_SOON;
+    const { caps = DEFAULT_SESSION_CAPS, counters, rooms } = this.options;
+    // What there is too much of for this node, another one that serves the room may take.
+    if (rooms.get(join.roomName) === undefined) return { ok: true };
+    return capRefusal(join, rooms.census, caps, counters) ?? { ok: true };
+  }
+
+  /**
+   * Who returns to a session that is here is refused only for what returns have cost: it may have
+   * asked for much just before its network changed, and has done nothing wrong.
+   */
+  #mayCome(join: JoinParameters): boolean {
+    const returns = join.reconnect && this.isHere(join) ? this.#budgets.returnsOf(join) : undefined;
+    return returns?.waitMs() === 0 || this.turnOf(join) !== undefined;
   }
 
   /** A join that was placed is not opened after all. */
@@ -174,7 +200,7 @@ export class SignalService {
       return UNKNOWN_PRESET;
     }
     const { caps = DEFAULT_SESSION_CAPS, counters, rooms } = this.options;
-    if (this.turnOf(join) === undefined) return TOO_SOON;
+    if (!this.#mayCome(join)) return TOO_SOON;
     const capped = capRefusal(join, rooms.census, caps, counters);
     if (capped !== undefined) return capped;
     const refusal = room?.admits(join.identity, isDependentJoin(join));
@@ -191,7 +217,9 @@ export class SignalService {
     const startedAt = receivedAt ?? clock.now();
     const startedUs = clock.nowUs();
     this.#start(join, socket, startedAt);
-    this.#budgets.of(join).charge(joinCostUs(clock.nowUs() - startedUs));
+    const us = joinCostUs(clock.nowUs() - startedUs);
+    this.#budgets.of(join).charge(us);
+    if (join.reconnect) this.#budgets.returnsOf(join).charge(us);
     telemetry.joinAnswered(join.clientInfo.protocol, clock.now() - startedAt);
   }
 

@@ -23,6 +23,8 @@ const CHARGED_WITHIN_MS = 2_000;
 
 interface Share {
   readonly budget: RequestBudget;
+  /** Charged for returns alone, which `budget` is, too: so it is whole whenever that is. */
+  readonly returns: RequestBudget;
   sessions: number;
 }
 
@@ -42,6 +44,11 @@ export class UserBudgets {
   /** The share of a user, for one request or more. */
   of(owner: BudgetOwner): RequestBudget {
     return this.#share(keyOf(owner)).budget;
+  }
+
+  /** What a user has left for returns to its sessions, whatever else it has asked for. */
+  returnsOf(owner: BudgetOwner): RequestBudget {
+    return this.#share(keyOf(owner)).returns;
   }
 
   /**
@@ -64,11 +71,16 @@ export class UserBudgets {
     this.#forgetWhole();
     const known = this.#shares.get(user);
     if (known !== undefined && known.sessions > 0) return known;
-    const share = known ?? { budget: new RequestBudget(this.clock), sessions: 0 };
+    const share = known ?? this.#newShare();
     this.#shares.set(user, share);
     this.#absent.delete(user);
     this.#absent.set(user, this.clock.now());
     return share;
+  }
+
+  #newShare(): Share {
+    const { clock } = this;
+    return { budget: new RequestBudget(clock), returns: new RequestBudget(clock), sessions: 0 };
   }
 
   #forgetWhole(): void {

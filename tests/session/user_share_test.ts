@@ -1,7 +1,7 @@
 /** What of the main thread one user may take, by whatever door it comes in. */
 import assert from "node:assert/strict";
 import { SignalRequest, UpdateSubscription } from "@livekit/protocol";
-import { type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
+import { FakeSocket, type ScriptedClient, World } from "../support/virtual/scripted_client.ts";
 import { fragment, WHIP_OFFER, WhipWorld } from "../support/virtual/whip_world.ts";
 
 const ping = new SignalRequest({ message: { case: "ping", value: 1n } }).toBinary();
@@ -124,4 +124,31 @@ Deno.test("counting all tracks for newcomers takes a twentieth of the thread, ho
   await world.pass(101, 101);
   assert.equal(world.service.admit(world.parameters("alice")).ok, false);
   assert.equal(counts, 2);
+});
+
+Deno.test("who returns after much work is let in at once, however flaky its network is, but not in a loop", async () => {
+  const world = new World();
+  const spend = measured(world);
+  const alice = await world.joined("alice");
+  await world.pass(2_000, 500);
+  alice.participant.updateSubscription = () => spend(240_000);
+  await askTwice(world, alice);
+  const join = { ...alice.join, reconnect: true };
+  const returns = async () => {
+    if (!world.service.admitHere(join).ok || !world.service.admitSession(join).ok) return false;
+    alice.socket.onClose();
+    alice.socket = new FakeSocket();
+    world.service.open(join, alice.socket);
+    await world.settle();
+    return alice.cases[0] === "reconnect";
+  };
+  for (let i = 0; i < 5; i++) {
+    assert.equal(await returns(), true, `return ${i}`);
+    await world.pass(100, 100);
+  }
+  assert.equal(world.service.admitSession(alice.join).ok, false, "it may not join anew yet");
+  let refused = 0;
+  for (let i = 0; i < 1_000; i++) refused += await returns() ? 0 : 1;
+  assert.ok(refused > 800, `${refused} refused`);
+  assert.equal(world.service.admitSession(world.parameters("bob", { reconnect: true })).ok, true);
 });

@@ -286,6 +286,7 @@ export class CarriedWorld {
         confirm: (join) => service().confirm(join),
         isHere: (join) => service().isHere(join),
         place: (join) => service().place(join),
+        admitHere: (join) => service().admitHere(join),
         admitSession: (join) => service().admitSession(join),
         forgo: (join) => service().forgo(join),
         open: (join, socket, at) => service().open(join, socket, at),

@@ -54,6 +54,7 @@ function world(log: Log = silentLog): World {
         admit: () => state.admission,
         confirm: () => Promise.resolve(state.placement),
         place: (join) => Promise.resolve(state.placement.ok ? { ok: true, join } : state.placement),
+        admitHere: () => ({ ok: true }),
         admitSession: () => state.sessionAdmission,
         open: (join) => opened.push(join),
         isHere: () => false,

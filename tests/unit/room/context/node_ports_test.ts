@@ -210,6 +210,26 @@ Deno.test("SignalService.admitSession() gives back the claim of whom it refuses"
   assert.equal(told.at(-1), "forgo ann 1 in lobby");
 });
 
+Deno.test("SignalService.place() asks nobody of whom it knows to refuse, nor for ever what comes to nothing", async () => {
+  const { told, world, join, answers } = sharedWorld();
+  const user = { publish: "x", tokenIdentity: "ann" };
+  await join("bob");
+  for (let i = 0; i < 10; i++) await world.joined(`ann#${i}`, user);
+  const asked = () => told.filter((line) => line.startsWith("enter ")).length;
+  const before = asked();
+  const capped = await world.service.place(world.parameters("ann#10", user));
+  assert.deepEqual([capped.ok, !capped.ok && capped.status, asked() - before], [false, 429, 0]);
+  answers.entry = { ok: false, reason: "room_full" };
+  const statuses = new Map<number, number>();
+  for (let i = 0; i < 1_000; i++) {
+    const placed = await world.service.place(world.parameters("eve"));
+    assert.ok(!placed.ok);
+    statuses.set(placed.status, (statuses.get(placed.status) ?? 0) + 1);
+  }
+  assert.deepEqual([...statuses.keys()], [500, 429]);
+  assert.ok(asked() - before < 200, `${asked() - before} times`);
+});
+
 Deno.test("SignalService.open() refuses whom a later claim has replaced, or whose room has ended", async () => {
   const { told, world, join } = sharedWorld();
   const early = await world.service.place(world.parameters("ann"));
