@@ -48,6 +48,30 @@ export function isToComeInParts(response: Response): boolean {
   return comingAnswers.has(response);
 }
 
+const keptBodies = new WeakMap<Response, Uint8Array<ArrayBuffer>>();
+
+/**
+ * An answer with bytes that stay in memory whoever is being sent them, and are not changed: they
+ * are sent as they stand, and not as a copy for each client.
+ */
+export function keptAnswer(bytes: Uint8Array<ArrayBuffer>, init: ResponseInit): Response {
+  // For those who read it as any other answer.
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      controller.enqueue(bytes.slice());
+      controller.close();
+    },
+  }, { highWaterMark: 0 });
+  const response = new Response(body, init);
+  keptBodies.set(response, bytes);
+  return response;
+}
+
+/** What {@linkcode keptAnswer} was given for it. */
+export function keptBody(response: Response): Uint8Array<ArrayBuffer> | undefined {
+  return keptBodies.get(response);
+}
+
 /** What comes with a refusal: who is refused for now is told when to ask again. */
 export function retryHeaders({ retryAfterS }: Pick<Refusal, "retryAfterS">): HeadersInit {
   return retryAfterS === undefined ? {} : { "Retry-After": String(retryAfterS) };

@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isToComeInParts } from "../../../routes/http_exchange.ts";
+import { isToComeInParts, keptBody } from "../../../routes/http_exchange.ts";
 
 /** Host and port as in a header; anything else would end up in another part of the address. */
 const HOST = /^[\w.~-]+(?::\d{1,5})?$|^\[[\da-fA-F:.]+\](?::\d{1,5})?$/;
@@ -16,6 +16,9 @@ const HOST = /^[\w.~-]+(?::\d{1,5})?$|^\[[\da-fA-F:.]+\](?::\d{1,5})?$/;
  * everybody up for a second; browsers behind proxies send thirty.
  */
 const MAX_HEADER_LINES = 128;
+
+/** What a body that is in memory anyway is counted as: what a connection keeps beside it. */
+const SHARED_BODY_BYTES = 16 * 1024;
 
 /** Answers that have no body (RFC 9110 §6.4.1). */
 const BODILESS: ReadonlySet<number> = new Set([101, 204, 205, 304]);
@@ -112,7 +115,7 @@ function bodyOf(
  * Writes a whole answer. Bodies are small, but for those that are sent as they come.
  *
  * @param waits From now on the client is waited for, or no longer.
- * @param sends A body of so many bytes waits until the client takes it.
+ * @param sends A body of so many bytes of memory waits until the client takes it.
  */
 export async function writeResponse(
   response: Response,
@@ -123,12 +126,13 @@ export async function writeResponse(
 ): Promise<void> {
   if (isToComeInParts(response) && !isHead) return await writeParts(response, to, waits);
   waits(true);
-  const body = new Uint8Array(await response.arrayBuffer());
+  const kept = keptBody(response);
+  const body = kept ?? new Uint8Array(await response.arrayBuffer());
   to.statusCode = response.status;
   for (const [name, value] of response.headers) to.setHeader(name, value);
   if (!BODILESS.has(response.status) && !isHead) to.setHeader("Content-Length", body.length);
   const isSent = body.length > 0 && !isHead;
-  if (isSent) sends(body.length);
+  if (isSent) sends(kept === undefined ? body.length : Math.min(body.length, SHARED_BODY_BYTES));
   to.end(isSent ? body : undefined);
 }
 

@@ -12,7 +12,7 @@ import {
 import { openHttpFront } from "../../../../lib/server/http/http_front.ts";
 import { SocketLives } from "../../../../lib/server/http/socket_lives.ts";
 import { upgradeWebSocket } from "../../../../lib/server/http/web_socket_upgrade.ts";
-import { asItComes } from "../../../../routes/http_exchange.ts";
+import { asItComes, keptAnswer } from "../../../../routes/http_exchange.ts";
 import type { HttpHandler } from "../../../../routes/http_handler.ts";
 import { until } from "../../../support/wire/until.ts";
 
@@ -414,6 +414,34 @@ Deno.test("openHttpFront() keeps a bounded part of what nobody takes, and who re
   await until("their end", () => connections.unsentBytes === 0);
   await front.shutdown();
 });
+
+Deno.test("openHttpFront() answers a hundred behind one address who are slow to take the same page", async () => {
+  const page = new Uint8Array(600_000).map((_, at) => at % 251);
+  const most = 32_000_000;
+  const { front, connections, counters } = await open(
+    () => Promise.resolve(keptAnswer(page, { headers: { "Connection": "close" } })),
+    { unsentBytesOfAddress: most, connectionsOfAddress: 200 },
+  );
+  const slow = await Promise.all(Array.from({ length: 100 }, async () => {
+    const connection = await Deno.connect({ hostname: HOST, port: front.port });
+    await connection.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    return connection;
+  }));
+  const first = slow.pop()!;
+  assert.equal(await bodyBytes(first), page.length);
+  assert.ok(connections.unsentBytes <= 100 * 16_384, `${connections.unsentBytes} bytes`);
+  for (const connection of slow) assert.equal(await bodyBytes(connection), page.length);
+  assert.equal(counters.get("http_answer_not_taken"), 0);
+  await until("their end", () => connections.unsentBytes === 0);
+  await front.shutdown();
+});
+
+/** What is left of an answer, its header not counted. */
+async function bodyBytes(connection: Deno.Conn): Promise<number> {
+  const answer = await new Response(connection.readable).bytes();
+  const header = text.decode(answer.subarray(0, 4_096)).indexOf("\r\n\r\n") + 4;
+  return answer.length - header;
+}
 
 Deno.test("openHttpFront() reads nothing of what would come for a client that left before", async () => {
   const asked = Promise.withResolvers<void>();
