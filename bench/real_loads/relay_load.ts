@@ -11,7 +11,8 @@
 import { BenchChild } from "../bench_child.ts";
 import { redisPath } from "../../tests/support/process/e2e_requirements.ts";
 import { PrometheusText } from "../../tests/support/process/prometheus_text.ts";
-import { freePort, RedisServer } from "../../tests/support/process/redis_server.ts";
+import { RedisServer } from "../../tests/support/process/redis_server.ts";
+import { freeTcpPort } from "../../tests/support/process/roomwire_process.ts";
 import type { Percentiles } from "../load/latency_histogram.ts";
 import { processCost } from "./process_cost.ts";
 import type { RelayCalls, Wants } from "./relay_calls.ts";
@@ -115,7 +116,7 @@ export async function measureRelays(
 }
 
 async function startNode(region: string, redis: number, flags: readonly string[]): Promise<Node> {
-  const port = freePort();
+  const port = await freeTcpPort(LOOPBACK);
   const server = await startOwn("roomwire", "native", flags, {
     region,
     redis: { address: `${LOOPBACK}:${redis}` },

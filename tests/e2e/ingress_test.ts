@@ -15,7 +15,7 @@ import { type Color, isColor } from "../support/sdk/call_assertions.ts";
 import { type Call, CallFixture } from "../support/sdk/call_fixture.ts";
 import { endToEndTest } from "../support/process/e2e_requirements.ts";
 import { eventually } from "../support/process/eventually.ts";
-import { TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
+import { freeTcpPort, TEST_KEY, TEST_SECRET } from "../support/process/roomwire_process.ts";
 import { PeerProcess } from "../support/peers/peer_process.ts";
 import { pythonPeer } from "../support/peers/python_peers.ts";
 import type { WhipClient, WhipInbound } from "../support/sdk/whip_client.ts";
@@ -25,14 +25,9 @@ const RED: Color = [200, 40, 40];
 const GREEN: Color = [40, 160, 60];
 const BLUE: Color = [40, 60, 200];
 
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
-}
-
-const fixture = CallFixture.forThisFile({ config: { ingress: { rtmp_port: freePort() } } });
+const fixture = CallFixture.forThisFile({
+  config: { ingress: { rtmp_port: await freeTcpPort("127.0.0.1") } },
+});
 
 async function ingress(call: Call, input: IngressInput, identity: string) {
   const client = new IngressClient(call.server.httpUrl, TEST_KEY, TEST_SECRET);

@@ -8,7 +8,8 @@ import {
   openDirectory,
   redisOptions,
 } from "../support/process/redis_handles.ts";
-import { freePort, RedisServer } from "../support/process/redis_server.ts";
+import { RedisServer } from "../support/process/redis_server.ts";
+import { freeTcpPort } from "../support/process/roomwire_process.ts";
 import {
   A,
   B,
@@ -234,7 +235,8 @@ Deno.test({
     await using sentinel = await RedisServer.start(["--sentinel"], {
       lines: [
         monitor,
-        "sentinel down-after-milliseconds room-wire 500",
+        // Long enough for a busy machine to see that the directory is away before there is a master.
+        "sentinel down-after-milliseconds room-wire 2000",
         "sentinel failover-timeout room-wire 3000",
       ],
     });
@@ -243,7 +245,7 @@ Deno.test({
     await eventually("a replica that the sentinel knows", () => info("slaves=1"));
     // One is gone, one hangs, and one takes a server for the master that is not there.
     await using stale = await RedisServer.start(["--sentinel"], {
-      lines: [`sentinel monitor room-wire 127.0.0.1 ${freePort()} 1`],
+      lines: [`sentinel monitor room-wire 127.0.0.1 ${await freeTcpPort("127.0.0.1")} 1`],
     });
     await using hanging = await RedisServer.start(["--sentinel"], { lines: [monitor] });
     hanging.signal("SIGSTOP");
@@ -251,7 +253,7 @@ Deno.test({
       kind: "sentinel",
       master: "room-wire",
       addresses: [
-        `127.0.0.1:${freePort()}`,
+        `127.0.0.1:${await freeTcpPort("127.0.0.1")}`,
         hanging.address,
         stale.address,
         sentinel.address,
@@ -306,7 +308,7 @@ Deno.test({
   ignore,
   fn: async (t) => {
     const servers = await startCluster();
-    const addresses = [`127.0.0.1:${freePort()}`, servers[1]!.address];
+    const addresses = [`127.0.0.1:${await freeTcpPort("127.0.0.1")}`, servers[1]!.address];
     const mode = { kind: "cluster", addresses, maxRedirects: 2 } as const;
     for (const [name, run] of Object.entries(DIRECTORY_TESTS)) {
       await t.step(name, async () => {

@@ -92,9 +92,17 @@ export class PeerProcess<E extends PeerEvent> implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#input.close().catch(() => {});
-    const late = setTimeout(() => this.#process.kill("SIGKILL"), END_DEADLINE_MS);
+    const late = setTimeout(() => this.#kill(), END_DEADLINE_MS);
     await this.#ended;
     clearTimeout(late);
+  }
+
+  #kill(): void {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch {
+      // It has ended, and something that it started still has its output.
+    }
   }
 }
 

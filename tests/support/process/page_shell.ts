@@ -97,8 +97,13 @@ export class PageShell implements AsyncDisposable {
     if (serves) {
       await Promise.race([up, child.status]);
       clearTimeout(timer);
+      if (!UP.test(said)) {
+        // It has ended, and may have left others behind.
+        await interrupt("KILL");
+        await output;
+        return `it did not come up:\n${said}`;
+      }
       timer = setTimeout(() => interrupt("KILL"), ENDS_WITHIN_MS);
-      if (!UP.test(said)) return `it did not come up:\n${said}`;
       await interrupt("INT");
     }
     const { code } = await child.status;

@@ -5,17 +5,22 @@
  * @module
  */
 import { redisPath } from "./e2e_requirements.ts";
+import { freeTcpPort } from "./roomwire_process.ts";
 
 const LOOPBACK = "127.0.0.1";
 /** It answers within so long of its start, ms. */
 const START_MS = 10_000;
+/** A port that is free when it is drawn may be taken when the server comes to it. */
+const START_ATTEMPTS = 3;
 
-/** A port that was free a moment ago. */
-export function freePort(): number {
-  const listener = Deno.listen({ hostname: LOOPBACK, port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
+/** How a server is started. */
+interface RedisOptions {
+  /** Lines of its configuration file, for what has no option. */
+  readonly lines?: readonly string[];
+  /** One that is free, if left out. */
+  readonly port?: number;
+  /** What takes the port: with `--tls-port` there is no other. */
+  readonly portOption?: string;
 }
 
 /** A process that is stopped and killed by its id. */
@@ -23,27 +28,42 @@ export class RedisServer implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #folder: string;
   #hasEnded = false;
+  /** The process is no more, whoever ended it. */
+  #isGone = false;
 
   private constructor(child: Deno.ChildProcess, folder: string, readonly port: number) {
     this.#child = child;
     this.#folder = folder;
+    child.status.then(() => this.#isGone = true);
   }
 
   /**
    * Starts a server and waits until it listens.
    *
    * @param args Its options: `--replicaof`, …; its port is already there.
-   * @param options.lines Lines of its configuration file, for what has no option.
-   * @param options.portOption What takes the port: with `--tls-port` there is no other.
+   * @throws What connecting to it throws, or an {@linkcode Error} once it has ended by itself.
    */
   static async start(
     args: readonly string[] = [],
-    { lines = [], port = freePort(), portOption = "--port" }: {
-      lines?: readonly string[];
-      port?: number;
-      portOption?: string;
-    } = {},
+    options: RedisOptions = {},
   ): Promise<RedisServer> {
+    for (let attempt = 1;; attempt++) {
+      const server = await RedisServer.#spawn(args, options);
+      try {
+        await server.#listens();
+        return server;
+      } catch (error) {
+        await server.kill();
+        if (options.port !== undefined || attempt === START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  static async #spawn(
+    args: readonly string[],
+    { lines = [], port: wanted, portOption = "--port" }: RedisOptions,
+  ): Promise<RedisServer> {
+    const port = wanted ?? await freeTcpPort(LOOPBACK);
     const folder = await Deno.makeTempDir({ prefix: "redis-" });
     const file = `${folder}/redis.conf`;
     const usual = [`bind ${LOOPBACK}`, `dir ${folder}`, 'save ""', "logfile redis.log"];
@@ -55,9 +75,7 @@ export class RedisServer implements AsyncDisposable {
       stdout: "null",
       stderr: "null",
     }).spawn();
-    const server = new RedisServer(child, folder, port);
-    await server.#listens();
-    return server;
+    return new RedisServer(child, folder, port);
   }
 
   get address(): string {
@@ -73,7 +91,7 @@ export class RedisServer implements AsyncDisposable {
   async kill(): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    this.#child.kill("SIGKILL");
+    if (!this.#isGone) this.#child.kill("SIGKILL");
     await this.#child.status;
     await Deno.remove(this.#folder, { recursive: true });
   }
@@ -102,9 +120,10 @@ export class RedisServer implements AsyncDisposable {
     for (;;) {
       try {
         (await Deno.connect({ hostname: LOOPBACK, port: this.port })).close();
-        return;
+        if (!this.#isGone) return;
+        throw new Error(`Redis ended by itself; somebody else has port ${this.port}`);
       } catch (error) {
-        if (performance.now() > until) throw error;
+        if (this.#isGone || performance.now() > until) throw error;
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }

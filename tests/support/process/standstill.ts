@@ -81,6 +81,8 @@ export async function standstillDuring(
       await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
     }
   })();
+  // Awaited below, at the end of the action: until then nobody else takes its failure.
+  asking.catch(() => {});
   try {
     await action();
   } finally {

@@ -351,7 +351,12 @@ Deno.test({
  */
 const MAX_GROWTH_MIB = 30;
 
-/** By how much resident memory grows in so many rounds, MiB; some before them warm up. */
+/**
+ * By how much resident memory grows in so many rounds, MiB; some before them warm up.
+ *
+ * Native memory is counted for the whole process alone, so no other file may run in it at the same
+ * time: with `deno test --parallel` these tests see what others take.
+ */
 function growthMiB(rounds: number, step: () => void): number {
   for (let i = 0; i < rounds / 10; i++) step();
   const before = Deno.memoryUsage().rss;
