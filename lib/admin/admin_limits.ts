@@ -48,13 +48,40 @@ export function checkAttributes(
   return exceeds(text, limit) ? tooLarge("attribute size exceeds limits", limit) : undefined;
 }
 
-/** Every agent dispatch of a room. */
+/** Each of them is looked at for everybody who comes into the room. */
+export const MAX_DISPATCHES = 100;
+/** All texts of a room's dispatches, UTF-16 units: nodes that share the room all keep them. */
+const MAX_DISPATCH_TEXT = 2 * 1024 * 1024;
+
+/** As much of a dispatch as takes room. */
+type DispatchTexts = Pick<
+  RoomAgentDispatch,
+  "agentName" | "deployment" | "metadata" | "attributes"
+>;
+
+/** All agent dispatches of a room, how ever they come about: how many, and how long. */
+export function checkDispatchTotal(dispatches: readonly DispatchTexts[]) {
+  if (dispatches.length > MAX_DISPATCHES) return tooMany("agent dispatches", MAX_DISPATCHES);
+  let length = 0;
+  for (const { agentName, deployment, metadata, attributes } of dispatches) {
+    length += agentName.length + deployment.length + metadata.length;
+    for (const [name, value] of Object.entries(attributes)) length += name.length + value.length;
+  }
+  if (length <= MAX_DISPATCH_TEXT) return undefined;
+  return tooMany("texts of agent dispatches", MAX_DISPATCH_TEXT);
+}
+
+function tooMany(what: string, most: number): AdminFailure {
+  return new AdminFailure("resource_exhausted", `a room has no more ${what} than ${most}`, most);
+}
+
+/** Every agent dispatch that a room is to be made with. */
 export function checkDispatches(dispatches: readonly RoomAgentDispatch[], limits: AdminLimits) {
   for (const { metadata, attributes } of dispatches) {
     const failure = checkMetadata(metadata, limits) ?? checkAttributes(attributes, limits);
     if (failure !== undefined) return failure;
   }
-  return undefined;
+  return checkDispatchTotal(dispatches);
 }
 
 function tooLarge(message: string, limit: number): AdminFailure {

@@ -13,6 +13,7 @@ import {
 } from "@livekit/protocol";
 import type { Message, MessageType } from "@bufbuild/protobuf";
 import { AdminFailure, nobodyServes } from "../admin/admin_failure.ts";
+import { checkDispatchTotal } from "../admin/admin_limits.ts";
 import { answerCarried, carryCall } from "../admin/call_carrier.ts";
 import { SfuError } from "../base/errors.ts";
 import type { CarriedCall, CarriedReply } from "../room/context/node_ports.ts";
@@ -106,16 +107,19 @@ export class DispatchCalls {
   async #createIn(room: Room, dispatch: AgentDispatch): Promise<AgentDispatch | AdminFailure> {
     const { dispatcher, peers } = this.options;
     const { room: name, id } = dispatch;
-    if (peers() === undefined) return dispatcher.create(dispatch) ?? nobodyServes();
+    if (peers() === undefined) return createAlone(dispatcher, dispatch);
     const [known] = await this.#listed(name, id) ?? [];
     if (known !== undefined) return known; // a repeated request with the same id
     dispatch.state = new AgentDispatchState({ createdAt: dispatcher.nowNs() });
-    const changed = await agreed(
-      room.changeDispatches((planned) =>
-        planned.some((one) => one.id === id) ? planned : [...planned, dispatch]
-      ),
-    );
+    let exceeds: AdminFailure | undefined;
+    const changed = await agreed(room.changeDispatches((planned) => {
+      const wanted = [...planned, dispatch];
+      const isKnown = planned.some((one) => one.id === id);
+      exceeds = isKnown ? undefined : checkDispatchTotal(wanted);
+      return isKnown || exceeds !== undefined ? planned : wanted;
+    }));
     if (changed instanceof AdminFailure) return changed;
+    if (exceeds !== undefined) return exceeds;
     return dispatcher.launchForRoom(name, id) ?? nobodyServes();
   }
 
@@ -150,6 +154,19 @@ export class DispatchCalls {
   ): Promise<O | AdminFailure> {
     return carryCall(this.options.rooms.others, nodes, name, request, output, this.hops);
   }
+}
+
+/** In a room of this node alone. */
+function createAlone(
+  dispatcher: AgentDispatcher,
+  dispatch: AgentDispatch,
+): AgentDispatch | AdminFailure {
+  const dispatches = dispatcher.get(dispatch.room)?.dispatches;
+  const isKnown = dispatches?.has(dispatch.id) === true;
+  const exceeds = isKnown
+    ? undefined
+    : checkDispatchTotal([...dispatches?.values() ?? [], dispatch]);
+  return exceeds ?? dispatcher.create(dispatch) ?? nobodyServes();
 }
 
 /** What other nodes have to agree to, which they cannot be asked for now. */

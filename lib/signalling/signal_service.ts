@@ -8,7 +8,7 @@
  * @module
  */
 import { DisconnectReason } from "@livekit/protocol";
-import { checkAttributes, checkMetadata } from "../admin/admin_limits.ts";
+import { checkAttributes, checkDispatchTotal, checkMetadata } from "../admin/admin_limits.ts";
 import { ClientTraits } from "../room/context/client_traits.ts";
 import { leaveMessage } from "../room/context/close_reason.ts";
 import { sharedInfo } from "../room/context/participant_facts.ts";
@@ -93,6 +93,8 @@ export class SignalService {
   admit(join: JoinParameters): Admission {
     const barred = moderationRefusal(join, this.options.rooms);
     if (barred !== undefined) return barred;
+    const tooMany = checkDispatchTotal(join.roomConfig?.agents ?? []);
+    if (tooMany !== undefined) return { ok: false, status: 400, body: tooMany.message };
     const { maxTracks = 0, rooms } = this.options;
     if (!this.#mayCreate(join) && !rooms.shared && rooms.get(join.roomName) === undefined) {
       return NO_ROOM;

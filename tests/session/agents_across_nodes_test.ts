@@ -337,3 +337,24 @@ for (const seed of [1, 2, 3, 4, 5, 6]) {
     assert.deepEqual(Object.fromEntries(jobs), Object.fromEntries(rooms.map((room) => [room, 1])));
   });
 }
+
+Deno.test("a room has a bounded number of dispatches, by whatever way, and an end makes place for another", async () => {
+  const cluster = new ClusterWorld(["a", "b"]);
+  await cluster.join("a", "ann");
+  await cluster.join("b", "bob");
+  // One is there for unnamed agents.
+  for (let i = 1; i < 100; i++) await dispatch(cluster, "ab"[i % 2]!, { id: `AD_${i}` });
+  const { dispatches } = cluster.node("b");
+  const create = (fields: PartialMessage<AgentDispatch>) =>
+    cluster.during(dispatches.create(new AgentDispatch({ room: "lobby", ...fields })));
+  assert.deepEqual(failed(await create({ id: "AD_100" })), [
+    "resource_exhausted",
+    "a room has no more agent dispatches than 100",
+  ]);
+  assert.equal(succeeded(await create({ id: "AD_99" })).id, "AD_99", "asked for once more");
+  const request = new DeleteAgentDispatchRequest({ room: "lobby", dispatchId: "AD_7" });
+  succeeded(await cluster.during(dispatches.delete(request)));
+  const [heavy] = failed(await create({ id: "AD_100", metadata: "x".repeat(2 * 1024 * 1024 + 1) }));
+  assert.equal(heavy, "resource_exhausted");
+  assert.equal(succeeded(await create({ id: "AD_100" })).id, "AD_100");
+});

@@ -6,6 +6,7 @@ import {
   LeaveRequest_Action,
   ParticipantInfo_Kind,
   ParticipantInfo_State,
+  RoomAgentDispatch,
   RoomConfiguration,
 } from "@livekit/protocol";
 import { FULL_GRANT, World } from "../support/virtual/scripted_client.ts";
@@ -190,4 +191,19 @@ Deno.test("SignalService.admit() keeps newcomers out once the node carries its l
     takers: "any",
   });
   assert.equal(service.admit(world.parameters("bob", { reconnect: true })).ok, true);
+});
+
+Deno.test("SignalService.admit() refuses a token whose room would have too many agents", () => {
+  const world = new World();
+  const admit = (count: number) => {
+    const agents = Array.from({ length: count }, () => new RoomAgentDispatch());
+    const roomConfig = new RoomConfiguration({ agents });
+    return world.service.admit(world.parameters("alice", { roomConfig }));
+  };
+  assert.equal(admit(100).ok, true);
+  assert.deepEqual(admit(101), {
+    ok: false,
+    status: 400,
+    body: "a room has no more agent dispatches than 100",
+  });
 });

@@ -154,6 +154,18 @@ Deno.test("RoomAdmin.createRoom() refuses names, metadata and dispatches over th
     "invalid_argument",
     "attribute size exceeds limits",
   ]);
+  const tooMany = (what: string, most: number) => [
+    "resource_exhausted",
+    `a room has no more ${what} than ${most}`,
+  ];
+  assert.deepEqual(
+    await create({ agents: Array.from({ length: 101 }, () => ({})) }),
+    tooMany("agent dispatches", 100),
+  );
+  assert.deepEqual(
+    await create({ agents: [{ agentName: "a".repeat(2 * 1024 * 1024 + 1) }] }),
+    tooMany("texts of agent dispatches", 2 * 1024 * 1024),
+  );
   assert.deepEqual(await create({ roomPreset: "nope" }), [
     "invalid_argument",
     "unknown room configuration in create room request",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  AgentDispatch,
   CreateAgentDispatchRequest,
   JobStatus,
   JobType,
@@ -10,6 +11,9 @@ import {
   WorkerStatus,
 } from "@livekit/protocol";
 import { signAccessToken, verifyAccessToken } from "../../../lib/signalling/access_token.ts";
+import { AdminFailure } from "../../../lib/admin/admin_failure.ts";
+import { ALONE } from "../../../lib/room/context/node_ports.ts";
+import type { Room } from "../../../lib/room/room.ts";
 import { MAX_LISTED_JOBS } from "../../../lib/agents/room_jobs.ts";
 import { AgentWorld, describeJobs, WORKER_KEY } from "../../support/virtual/agent_worker.ts";
 import { settle } from "../../support/virtual/virtual_platform.ts";
@@ -293,4 +297,22 @@ Deno.test("AgentDispatcher ends every job with its room", async () => {
   world.service.dispatcher.roomFinished(room);
   assert.deepEqual(worker.terminated, worker.assigned.map(({ id }) => id));
   assert.equal(world.service.dispatcher.list("den", ""), undefined);
+});
+
+Deno.test("DispatchCalls.create() adds to a room of one node only so many", async () => {
+  const world = new AgentWorld();
+  world.openRoom("den");
+  const calls = world.service.dispatchCalls({
+    rooms: {
+      find: () => Promise.resolve({ name: "den" } as Room),
+      enter: () => Promise.reject(new Error("it is there")),
+      others: ALONE.remoteMembers,
+    },
+    autoCreateRooms: true,
+  });
+  const create = (id: string) => calls.create(new AgentDispatch({ id, room: "den" }));
+  for (let i = 1; i < 100; i++) assert.ok(await create(`AD_${i}`) instanceof AgentDispatch);
+  const one = await create("AD_100");
+  assert.ok(one instanceof AdminFailure && one.code === "resource_exhausted");
+  assert.ok(await create("AD_99") instanceof AgentDispatch, "asked for once more");
 });
