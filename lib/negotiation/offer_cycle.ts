@@ -12,6 +12,13 @@
 const FAST_DELAY_MS = 10;
 /** Smallest distance of two offers that nobody forces, ms. */
 const SLOW_DELAY_MS = 150;
+/** Offers that may follow each other as fast as they are answered. */
+const OFFERS_AT_ONCE = 30;
+/**
+ * Distance of offers in the long run, ms: one publisher whose tracks come and go in a loop would
+ * have everybody else negotiate all of the time.
+ */
+const LASTING_DELAY_MS = 500;
 /** How long a client may take for its answer, ms. */
 const ANSWER_TIMEOUT_MS = 15_000;
 
@@ -34,6 +41,8 @@ export class OfferCycle {
   #offerAt: number | undefined;
   #answerBy: number | undefined;
   #lastOfferAt = -Infinity;
+  /** When one more is in pace. */
+  #inPaceAt = -Infinity;
 
   /** @param firstId Id of the first offer, a random 1–256; later ones count up. */
   constructor(firstId: number) {
@@ -54,7 +63,8 @@ export class OfferCycle {
       return;
     }
     const recent = now - this.#lastOfferAt <= SLOW_DELAY_MS;
-    const at = now + (force ? 0 : recent ? SLOW_DELAY_MS : FAST_DELAY_MS);
+    const soon = now + (recent ? SLOW_DELAY_MS : FAST_DELAY_MS);
+    const at = force ? now : Math.max(soon, this.#inPaceAt);
     // An offer already on its way collects this change, too; only forcing moves it, to earlier.
     this.#offerAt = Math.min(this.#offerAt ?? at, at);
   }
@@ -64,6 +74,8 @@ export class OfferCycle {
     this.#state = "remote";
     this.#offerAt = undefined;
     this.#lastOfferAt = now;
+    const usedUp = now - (OFFERS_AT_ONCE - 2) * LASTING_DELAY_MS;
+    this.#inPaceAt = Math.max(this.#inPaceAt + LASTING_DELAY_MS, usedUp);
     this.#answerBy = now + ANSWER_TIMEOUT_MS;
     this.#outstandingId = this.#nextId++;
     return this.#outstandingId;
@@ -83,7 +95,7 @@ export class OfferCycle {
     const matches = id === 0 || id === this.#outstandingId;
     const wanted = this.#state === "retry";
     this.#forgetOffer();
-    if (wanted) this.#offerAt = now;
+    if (wanted) this.#offerAt = Math.max(now, this.#inPaceAt);
     return matches ? "expected" : "other_id";
   }
 

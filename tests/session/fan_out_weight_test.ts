@@ -134,3 +134,25 @@ Deno.test("who leaves and comes back in a loop weighs no more than who stays", a
   assert.equal(told().at(-1)!.metadata, "here again");
   assert.ok(alice.participant.active);
 });
+
+Deno.test("who flips what others may have in a loop makes them negotiate twice a second in the long run", async () => {
+  const world = new World();
+  const alice = await world.joined("alice");
+  await alice.publishCamera();
+  const others = await crowd(world, 10);
+  await world.pass(20_000, 500);
+  const offers = () => others[0]!.all("offer").length;
+  const flips = async (count: number) => {
+    for (let i = 1; i <= count; i++) {
+      const value = new SubscriptionPermission({ allParticipants: i % 2 === 0 });
+      await alice.request({ case: "subscriptionPermission", value });
+      await world.pass(10, 10);
+    }
+  };
+  await flips(1_000);
+  const before = offers();
+  await flips(1_000);
+  assert.ok(offers() - before <= 21, `${offers() - before} offers in 10 s`);
+  await world.pass(2_000, 100);
+  assert.equal(others[0]!.forwarded().length, 1, "the last change holds");
+});

@@ -72,3 +72,27 @@ Deno.test("OfferCycle.restart() gives the lost offer up; its late answer is stal
   assert.equal(cycle.state, "remote");
   assert.equal(cycle.answered(102, 6), "expected");
 });
+
+Deno.test("OfferCycle.due() follows changes in a loop twice a second in the long run, and at once again later", () => {
+  const cycle = new OfferCycle(1);
+  const offersWithin = (from: number, to: number) => {
+    let offers = 0;
+    for (let now = from; now < to; now++) {
+      cycle.request(now);
+      if (cycle.due(now) !== "offer") continue;
+      offers++;
+      const id = cycle.offerSent(now);
+      cycle.request(now);
+      cycle.answered(now, id);
+    }
+    return offers;
+  };
+  const first = offersWithin(0, 1_000);
+  assert.ok(first >= 30 && first <= 32, `${first} offers`);
+  assert.equal(offersWithin(1_000, 11_000), 20);
+  cycle.request(11_000, true);
+  assert.equal(cycle.due(11_000), "offer", "one that is forced does not wait");
+  cycle.answered(11_000, cycle.offerSent(11_000));
+  const later = offersWithin(30_000, 31_000);
+  assert.ok(later >= 30 && later <= 32, `${later} offers`);
+});
