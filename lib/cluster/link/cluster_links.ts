@@ -395,7 +395,7 @@ class RoomEnd implements SharedRoom, OpenRoom {
   }
 
   isCongested(peer: NodeId): boolean {
-    return this.#host.link(peer)?.isCongested ?? false;
+    return this.#host.link(peer)?.isCongested(this.name) ?? false;
   }
 
   close(): void {

@@ -127,6 +127,21 @@ export function encodeFrame(frame: LinkFrame): Uint8Array | undefined {
   return mayBeHeavy && !isUnpackable(message, MAX_MESSAGE_ELEMENTS) ? undefined : message;
 }
 
+/** Where the number of {@linkcode encodeData} is: behind an array of four, a kind and 64 bits. */
+const NUMBER_AT = 3;
+
+/** Data as {@linkcode encodeFrame} has it; {@linkcode numberData} numbers it as it leaves. */
+export function encodeData(room: string, value: PackedValue): Uint8Array | undefined {
+  // It takes as many bytes as any.
+  return encodeFrame({ kind: "data", number: Number.MAX_SAFE_INTEGER, room, value });
+}
+
+/** Writes the number of what {@linkcode encodeData} gave, again if need be. */
+export function numberData(message: Uint8Array, number: number): void {
+  const { buffer, byteOffset } = message;
+  new DataView(buffer, byteOffset).setBigUint64(NUMBER_AT, BigInt(number));
+}
+
 function elementsOf(frame: LinkFrame): PackedValue[] {
   switch (frame.kind) {
     case "ping":

@@ -38,7 +38,7 @@ export interface RoomPeerStream {
   onBack(peer: NodeId): void;
   /** `peer` is not in the room any more: what it had there is gone. */
   onGone(peer: NodeId): void;
-  /** `peer` takes reliable data again, after it was {@linkcode SharedRoom.isCongested}. */
+  /** `peer` takes reliable data again, after the room was {@linkcode SharedRoom.isCongested}. */
   onDrained(peer: NodeId): void;
 }
 
@@ -60,12 +60,15 @@ export interface SharedRoom {
   /**
    * Sends reliable data to one of them; kept over a reconnect.
    *
-   * @returns Whether it was taken; not if the peer is unknown, or far behind.
+   * @returns Whether it was taken; not if the peer is unknown, or far behind with this room.
    */
   sendData(peer: NodeId, value: PackedValue): boolean;
   /** Sends what may get lost to everybody whom the room is shared with, or to one of them. */
   sendDatagram(kind: DatagramKind, value: PackedValue, peer?: NodeId): void;
-  /** Whether senders of reliable data should wait for {@linkcode RoomPeerStream.onDrained}. */
+  /**
+   * Whether senders of reliable data in this room should wait for
+   * {@linkcode RoomPeerStream.onDrained}.
+   */
   isCongested(peer: NodeId): boolean;
   /** Unshares it with everybody. Idempotent; nothing is told after it. */
   close(): void;

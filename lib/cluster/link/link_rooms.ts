@@ -119,11 +119,6 @@ export class LinkRooms {
     return this.#here.has(name);
   }
 
-  /** All rooms shared with the other side. */
-  get rooms(): readonly OpenRoom[] {
-    return Array.from(this.#here.values(), ({ room }) => room);
-  }
-
   /** What was said of the room to the other side is not so any more. */
   change(name: string, value: PackedValue): void {
     const here = this.#here.get(name);

@@ -126,8 +126,9 @@ export class NodeLink {
     };
   }
 
-  get isCongested(): boolean {
-    return this.#sender.isCongested;
+  /** Whether senders of reliable data of that room should wait. */
+  isCongested(room: string): boolean {
+    return this.#sender.isCongested(room);
   }
 
   /** Somebody more wants the link. @param address Where its node is, if that is known. */
@@ -240,11 +241,13 @@ export class NodeLink {
     this.#served.reset();
     this.#receiver.reset();
     this.#calls.forget();
-    if (this.#sender.forget()) this.#drained();
+    this.#drained(this.#sender.forget());
   }
 
-  #drained(): void {
-    for (const { stream } of this.rooms.rooms) stream.onDrained(this.peer);
+  #drained(rooms: readonly string[]): void {
+    for (const name of rooms) {
+      if (this.rooms.isShared(name)) this.#host.openRoom(name)?.stream.onDrained(this.peer);
+    }
   }
 
   #down(connection: LinkConnection, reason: LinkEnd): void {
@@ -323,10 +326,10 @@ export class NodeLink {
   }
 
   #acknowledged(number: number): void {
-    const isDrained = this.#sender.confirmed(number);
+    const drained = this.#sender.confirmed(number);
     if (this.rooms.hasUnsaid) this.#connection?.awaitRoom();
     else this.#sendData();
-    if (isDrained) this.#drained();
+    this.#drained(drained);
   }
 
   async #run(

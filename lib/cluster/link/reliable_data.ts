@@ -2,68 +2,121 @@
  * Data that must reach one other node, each message once and in order, also when the connection is
  * lost and made anew: it is kept until the other side has confirmed it.
  *
+ * Order is that of each room. Rooms take turns, by bytes, and what each may keep is its own: one
+ * that floods waits for itself.
+ *
  * @module
  */
 import type { PackedValue } from "../../wire/message_pack.ts";
-import { encodeFrame } from "./link_frames.ts";
+import { encodeData, numberData } from "./link_frames.ts";
+import { Turns, type Waiter } from "./turns.ts";
 
-/** Beyond this senders should wait, bytes. */
+/** Beyond this senders of a room should wait, bytes… */
 const CONGESTED_BYTES = 1024 * 1024;
-/** Below this they may go on, bytes. */
+/** …or beyond this part of what is left, so that a room that comes next always finds some. */
+const CONGESTED_PART = 1 / 8;
+/** Below this, or that part of where they had to wait, they may go on, bytes. */
 const DRAINED_BYTES = 256 * 1024;
-/** What is kept for a node at most, bytes; one message may be larger. */
-const MAX_KEPT_BYTES = 8 * 1024 * 1024;
+const DRAINED_PART = DRAINED_BYTES / CONGESTED_BYTES;
+/**
+ * What is kept for a node at most, bytes; one message may be larger. A room may keep as much as it
+ * leaves to others: half of it if it is alone.
+ */
+const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 /** What a kept message costs besides its bytes. */
 const MESSAGE_COST = 128;
 /** The receiver confirms after so many bytes, and at each tick. */
 export const ACK_BYTES = 64 * 1024;
 
+/** What one room has for the other node. */
+class RoomLine implements Waiter {
+  had = 0;
+  takesPart = false;
+  isCongested = false;
+  /** Kept, also of what has left. */
+  bytes = 0;
+  #waiting: Uint8Array[] = [];
+  #first = 0;
+
+  constructor(readonly name: string) {}
+
+  get isWaiting(): boolean {
+    return this.#first < this.#waiting.length;
+  }
+
+  push(message: Uint8Array): void {
+    this.#waiting.push(message);
+  }
+
+  shift(): Uint8Array {
+    const message = this.#waiting[this.#first++]!;
+    if (2 * this.#first < this.#waiting.length) return message;
+    this.#waiting = this.#waiting.slice(this.#first);
+    this.#first = 0;
+    return message;
+  }
+}
+
+/** A message that has left, and is kept until it is confirmed. */
 interface KeptData {
   readonly number: number;
+  readonly room: RoomLine;
   readonly message: Uint8Array;
 }
 
 /** What goes to one node. */
 export class ReliableSender {
-  /** Not confirmed, in order. */
+  /** Those of which something is kept, or that have had more than their share. */
+  readonly #rooms = new Map<string, RoomLine>();
+  readonly #turns = new Turns<RoomLine>((room) => this.#letGo(room));
+  readonly #congested = new Set<RoomLine>();
+  /** Has left over any connection, and is not confirmed, in order. */
   #kept: KeptData[] = [];
+  /** Of all that waits or is kept. */
   #bytes = 0;
+  /** Messages are numbered as they leave. */
   #lastNumber = 0;
   /** How many of those kept have left over this connection; nothing leaves while undefined. */
   #sent: number | undefined;
-  /** Number of the last that has left over any connection. */
-  #everSent = 0;
-  #congested = false;
-
-  get isCongested(): boolean {
-    return this.#congested;
-  }
 
   get bytes(): number {
     return this.#bytes;
   }
 
+  isCongested(room: string): boolean {
+    return this.#rooms.get(room)?.isCongested ?? false;
+  }
+
   /** @returns Whether it was taken. */
-  push(room: string, value: PackedValue): boolean {
-    if (this.#bytes > MAX_KEPT_BYTES) return false;
-    const number = this.#lastNumber + 1;
-    const message = encodeFrame({ kind: "data", number, room, value });
+  push(name: string, value: PackedValue): boolean {
+    const room = this.#rooms.get(name) ?? new RoomLine(name);
+    if (room.bytes + this.#bytes > MAX_KEPT_BYTES) return false;
+    const message = encodeData(name, value);
     if (message === undefined) return false;
-    this.#lastNumber = number;
-    this.#kept.push({ number, message });
-    this.#bytes += message.length + MESSAGE_COST;
-    this.#congested ||= this.#bytes > CONGESTED_BYTES;
+    this.#rooms.set(name, room);
+    room.push(message);
+    this.#turns.wait(room);
+    this.#count(room, message, 1);
+    if (room.bytes > this.#limit) {
+      room.isCongested = true;
+      this.#congested.add(room);
+    }
     return true;
   }
 
   /** The next message to be sent over this connection. */
   next(): Uint8Array | undefined {
     if (this.#sent === undefined) return undefined;
-    const next = this.#kept[this.#sent];
-    if (next === undefined) return undefined;
+    if (this.#sent < this.#kept.length) return this.#kept[this.#sent++]!.message;
+    const room = this.#turns.next();
+    if (room === undefined) return undefined;
+    const message = room.shift();
+    this.#turns.took(message.length + MESSAGE_COST);
+    const number = ++this.#lastNumber;
+    numberData(message, number);
+    this.#kept.push({ number, room, message });
     this.#sent++;
-    this.#everSent = Math.max(this.#everSent, next.number);
-    return next.message;
+    return message;
   }
 
   /** The connection is lost: nothing leaves until the other side has said what it has. */
@@ -74,30 +127,56 @@ export class ReliableSender {
   /**
    * The other side has a new memory: what it may have had already does not come again.
    *
-   * @returns Whether senders that waited may go on.
+   * @returns As {@linkcode confirmed}.
    */
-  forget(): boolean {
-    const isDrained = this.confirmed(this.#everSent);
+  forget(): readonly string[] {
+    const drained = this.confirmed(this.#lastNumber);
     this.pause();
-    return isDrained;
+    return drained;
   }
 
   /**
    * The other side has everything up to `number`.
    *
-   * @returns Whether senders that waited may go on.
+   * @returns The rooms whose senders waited and may go on.
    */
-  confirmed(number: number): boolean {
+  confirmed(number: number): readonly string[] {
     let count = 0;
     while (count < this.#kept.length && this.#kept[count]!.number <= number) {
-      this.#bytes -= this.#kept[count]!.message.length + MESSAGE_COST;
-      count++;
+      const { room, message } = this.#kept[count++]!;
+      this.#count(room, message, -1);
+      this.#letGo(room);
     }
     if (count > 0) this.#kept = this.#kept.slice(count);
     this.#sent = Math.max(0, (this.#sent ?? 0) - count);
-    if (!this.#congested || this.#bytes > DRAINED_BYTES) return false;
-    this.#congested = false;
-    return true;
+    return this.#drained();
+  }
+
+  /** What a room may keep before its senders should wait, bytes. */
+  get #limit(): number {
+    return Math.min(CONGESTED_BYTES, (MAX_KEPT_BYTES - this.#bytes) * CONGESTED_PART);
+  }
+
+  /** Those that wait no longer. */
+  #drained(): readonly string[] {
+    const names: string[] = [];
+    for (const room of this.#congested) {
+      if (room.bytes > 0 && room.bytes > this.#limit * DRAINED_PART) continue;
+      room.isCongested = false;
+      this.#congested.delete(room);
+      names.push(room.name);
+    }
+    return names;
+  }
+
+  #count(room: RoomLine, message: Uint8Array, by: 1 | -1): void {
+    const bytes = by * (message.length + MESSAGE_COST);
+    room.bytes += bytes;
+    this.#bytes += bytes;
+  }
+
+  #letGo(room: RoomLine): void {
+    if (room.bytes === 0 && !room.takesPart) this.#rooms.delete(room.name);
   }
 }
 

@@ -41,6 +41,71 @@ Deno.test("Reliable data holds its senders on a slow link, and is refused rather
   await world.close();
 });
 
+Deno.test("Limits of reliable data are of each room: one that floods does not hold or cost another", async () => {
+  const { world, a, b, atA, atB, roomA } = await pair(new LinkWorld(1, { bytesPerMs: 200 }));
+  const [quietAtA, quietAtB] = [new ToldRoom("QA"), new ToldRoom("QB")];
+  const quiet = a.links.openRoom("quiet", quietAtA);
+  b.links.openRoom("quiet", quietAtB);
+  quiet.share(b.id, b.address);
+  await world.advance(200);
+  for (const room of [atA, atB, quietAtA, quietAtB]) room.take();
+  const message = "x".repeat(10_000);
+  // A sender whom nothing stops, such as an operator's server.
+  let taken = 0;
+  while (roomA.sendData(b.id, [taken, message])) taken++;
+  assert.equal(roomA.isCongested(b.id), true);
+  assert.equal(quiet.isCongested(b.id), false);
+  for (let n = 0; n < 50; n++) {
+    assert.ok(quiet.sendData(b.id, [n, message]));
+    assert.equal(quiet.isCongested(b.id), false);
+  }
+  await world.advance(100_000);
+  assert.deepEqual(atA.take(), ["drained ND_b"]);
+  assert.deepEqual(quietAtA.take(), [], "who was not held is not told to go on");
+  assert.equal(atB.take().length, taken);
+  assert.equal(quietAtB.take().length, 50);
+  await world.close();
+});
+
+Deno.test("What is kept of reliable data for a node is bounded, however many rooms flood", async () => {
+  const world = new LinkWorld(1, { bytesPerMs: 200 });
+  const [a, b] = [world.add("a"), world.add("b")];
+  const ROOMS = 60;
+  const names = Array.from({ length: ROOMS + 1 }, (_, n) => `room ${n}`);
+  const told = names.map((name) => new ToldRoom(name));
+  for (const name of names) b.links.openRoom(name, new ToldRoom(name));
+  const rooms = names.map((name, n) => a.links.openRoom(name, told[n]!));
+  for (const room of rooms) room.share(b.id, b.address);
+  await world.advance(500);
+  for (const room of told) room.take();
+  const quiet = rooms.pop()!;
+  const message = "x".repeat(10_000);
+  // Whoever heeds the limits finds room for more than these ask for.
+  for (let round = 0; round < 200; round++) {
+    for (const room of rooms) {
+      if (!room.isCongested(b.id)) assert.ok(room.sendData(b.id, [round, message]));
+    }
+  }
+  assert.ok(rooms.every((room) => room.isCongested(b.id)));
+  assert.ok(a.links.facts(b.id)!.queuedBytes < 16 * 1024 * 1024);
+  assert.ok(quiet.sendData(b.id, [0, message]));
+  assert.equal(quiet.isCongested(b.id), false);
+  // Whoever does not is refused, and still leaves room for others.
+  for (let isTaken = true; isTaken;) {
+    isTaken = false;
+    for (const room of rooms) isTaken = room.sendData(b.id, [0, message]) || isTaken;
+  }
+  assert.ok(a.links.facts(b.id)!.queuedBytes < 17 * 1024 * 1024);
+  assert.ok(quiet.sendData(b.id, [1, message]));
+  await world.advance(150_000);
+  assert.deepEqual(told.map((room) => room.take()), [
+    ...rooms.map(() => ["drained ND_b"]),
+    [],
+  ]);
+  assert.equal(a.links.facts(b.id)!.queuedBytes, 0);
+  await world.close();
+});
+
 Deno.test("Reliable data outlives connections, each message once", async () => {
   const { world, a, b, atB, roomA } = await pair(
     new LinkWorld(5, { delayMs: 20, bytesPerMs: 100 }),
